@@ -1,0 +1,5 @@
+"""``python -m fc2conv_cli``."""
+
+from fc2conv_cli.cli import main
+
+main()

@@ -1,0 +1,20 @@
+"""Whether a file is valid ONNX: onnx.checker first, and onnxruntime for what the checker does not know.
+
+Some files that run everywhere fail the checker (LayerNormalization before opset 17, which is onnxruntime's own). They
+are not refused, but their conversions cannot be held to a checker that they fail themselves.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+
+
+def complaint(path: Path) -> str | None:
+    """What onnx.checker says against a file in one line, or None if it is valid."""
+    try:
+        onnx.checker.check_model(str(path))
+    except Exception as error:  # the checker is C++ behind pybind: what escapes is not documented
+        return " ".join(str(error).split()) or type(error).__name__
+    return None

@@ -1,0 +1,40 @@
+"""Takes out what a conversion left without a reader.
+
+Only what *became* dead goes: nodes and weights that nobody read in the original file stay, because the rest of the
+network is to be kept as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import onnx_ir as ir
+
+
+def remove_unused(graph: ir.Graph, released: Iterable[ir.Value]) -> None:
+    """Remove the producers of values that lost their last reader, and so on upwards.
+
+    Args:
+        graph: The main graph, changed in place.
+        released: Values that lost a reader.
+    """
+    queue = list(released)
+    while queue:
+        value = queue.pop()
+        if value.uses() or value.is_graph_output():
+            continue
+        node = value.producer()
+        if node is None:
+            _remove_initializer(graph, value)
+        elif node.graph is graph and not any(v.uses() or v.is_graph_output() for v in node.outputs):
+            queue.extend(v for v in node.inputs if v is not None)
+            graph.remove(node, safe=True)
+
+
+def _remove_initializer(graph: ir.Graph, value: ir.Value) -> None:
+    if value.name is None or graph.initializers.get(value.name) is not value:
+        return
+    if value.is_graph_input():
+        # Only an initializer of IR version 3 or before gets here: it had to be listed, and was never an input.
+        graph.inputs.remove(value)
+    del graph.initializers[value.name]

@@ -1,0 +1,231 @@
+"""The command line: parse, call, render, exit code. No logic."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from enum import StrEnum
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from fc2conv_cli import __version__
+from fc2conv_cli.errors import FC2ConvError, OutputFileError
+
+if TYPE_CHECKING:
+    from fc2conv_cli.pipeline import ConversionReport, InspectionReport
+    from fc2conv_cli.verification.report import VerifyReport
+
+OK, NEGATIVE, UNUSABLE, FAULT = 0, 1, 2, 101
+"""Exit codes: all is well; a negative result; usage or input that cannot be used; a fault of fc2conv."""
+
+app = typer.Typer(
+    name="fc2conv",
+    help="Turn the fully connected layers of an ONNX model into convolutions that compute the same, and prove it.",
+    epilog="Exit codes: 0 good; 1 the models differ, or --strict found a layer left; "
+    "2 bad usage or input; 101 a fault of fc2conv.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Format(StrEnum):
+    """How a report is written."""
+
+    text = "text"
+    json = "json"
+
+
+OnlyOption = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="GLOB", help="Convert only layers whose node name matches; repeatable."),
+]
+SkipOption = Annotated[
+    list[str] | None,
+    typer.Option("--skip", metavar="GLOB", help="Leave layers whose node name matches; repeatable."),
+]
+SamplesOption = Annotated[int, typer.Option(min=1, help="Random inputs for each choice of dynamic sizes.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Seed of the random inputs.")]
+AtolOption = Annotated[
+    float | None, typer.Option(min=0, help="Absolute tolerance of float outputs. Default: by dtype.")
+]
+RtolOption = Annotated[
+    float | None,
+    typer.Option(min=0, help="Tolerance relative to the largest reference value. Default: by dtype."),
+]
+FormatOption = Annotated[Format, typer.Option(help="How to write the report.")]
+FileOption = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report there, not to stdout.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No report on stdout; errors and the exit code only.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="List every layer; a traceback with every error.")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"fc2conv {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command("convert")
+def convert_command(
+    model: Annotated[Path, typer.Argument(help="The ONNX model; it is not changed.", show_default=False)],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="Where to write. Default: <stem>.conv.onnx beside the model.",
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite OUT.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan, write nothing.")] = False,
+    only: OnlyOption = None,
+    skip: SkipOption = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit 1, and write nothing, if a layer has to be left.")
+    ] = False,
+    no_verify: Annotated[
+        bool, typer.Option("--no-verify", help="Write the result without comparing it with the original.")
+    ] = False,
+    keep_failed: Annotated[
+        bool, typer.Option("--keep-failed", help="Keep a result that failed, as <OUT stem>.failed.onnx.")
+    ] = False,
+    samples: SamplesOption = 4,
+    seed: SeedOption = 0,
+    atol: AtolOption = None,
+    rtol: RtolOption = None,
+    output_format: FormatOption = Format.text,
+    output_file: FileOption = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Convert a model, compare the result with the original, and write it if they agree."""
+    from fc2conv_cli.pipeline import convert
+    from fc2conv_cli.verification.compare import Settings
+
+    report = convert(
+        model,
+        output,
+        force=force,
+        dry_run=dry_run,
+        only=only or (),
+        skip=skip or (),
+        strict=strict,
+        verify=not no_verify,
+        keep_failed=keep_failed,
+        settings=Settings(samples, seed, atol, rtol),
+    )
+    _show(report, output_format, output_file, quiet, verbose)
+    raise typer.Exit(OK if report.passed else NEGATIVE)
+
+
+@app.command("verify")
+def verify_command(
+    original: Annotated[Path, typer.Argument(help="The ONNX model to compare with.", show_default=False)],
+    converted: Annotated[Path, typer.Argument(help="The ONNX model to judge.", show_default=False)],
+    samples: SamplesOption = 4,
+    seed: SeedOption = 0,
+    atol: AtolOption = None,
+    rtol: RtolOption = None,
+    output_format: FormatOption = Format.text,
+    output_file: FileOption = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Run two models on the same inputs and compare every output; exit 1 if they differ."""
+    from fc2conv_cli.pipeline import verify
+    from fc2conv_cli.verification.compare import Settings
+
+    report = verify(original, converted, settings=Settings(samples, seed, atol, rtol))
+    _show(report, output_format, output_file, quiet, verbose)
+    raise typer.Exit(OK if report.passed else NEGATIVE)
+
+
+@app.command("inspect")
+def inspect_command(
+    model: Annotated[Path, typer.Argument(help="The ONNX model.", show_default=False)],
+    only: OnlyOption = None,
+    skip: SkipOption = None,
+    output_format: FormatOption = Format.text,
+    output_file: FileOption = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """List the fully connected layers, what each would become, and why a layer would stay."""
+    from fc2conv_cli.pipeline import inspect
+
+    report = inspect(model, only=only or (), skip=skip or ())
+    _show(report, output_format, output_file, quiet, verbose)
+
+
+def _show(
+    report: ConversionReport | InspectionReport | VerifyReport,
+    output_format: Format,
+    output_file: Path | None,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    if quiet and output_file is None:
+        return
+    terminal = output_file is None and sys.stdout.isatty()
+    if output_format is Format.json:
+        from fc2conv_cli.reports.json import render as render_json
+
+        text = render_json(report)
+    else:
+        import shutil
+
+        from fc2conv_cli.reports.console import render as render_text
+
+        width = shutil.get_terminal_size().columns if terminal else None
+        text = render_text(report, width=width, color=terminal, verbose=verbose)
+    if output_file is None:
+        sys.stdout.write(text)
+        return
+    try:
+        output_file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputFileError(output_file, f"the report cannot be written ({error.strerror})") from error
+
+
+def main() -> NoReturn:
+    """Run the command line, and turn whatever is raised into a message and an exit code."""
+    signal.signal(signal.SIGTERM, _stop)
+    verbose = bool({"-v", "--verbose"} & set(sys.argv))
+    try:
+        app()
+    except FC2ConvError as error:
+        if verbose:
+            traceback.print_exc()
+        sys.stderr.write(f"fc2conv: {error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+    except Exception as error:
+        if verbose:
+            traceback.print_exc()
+        what = " ".join(str(error).split()) or type(error).__name__
+        sys.stderr.write(
+            f"fc2conv: this is a fault of fc2conv, not of your model: {type(error).__name__}: {what}\n"
+            "Nothing was written. Please report it, with the output of the same command and -v.\n"
+        )
+        sys.exit(FAULT)
+    sys.exit(OK)
+
+
+def _stop(signum: int, frame: FrameType | None) -> NoReturn:
+    """Leave through every `finally`, so that no temporary file stays behind."""
+    sys.exit(128 + signum)

@@ -1,0 +1,83 @@
+"""Everything that fc2conv raises on purpose.
+
+    FC2ConvError                     exit code 2: usage, or input that cannot be used
+    |- UsageError                    options that contradict each other or match nothing
+    |- ModelFileError                the model file cannot be used
+    |  |- ModelNotFoundError         no such file, a folder, not readable
+    |  |- NotOnnxError               empty, another format, a truncated protobuf
+    |  |- InvalidModelError          ONNX, but not a valid graph
+    |  |- ExternalDataError          weights in another file that is missing or too short
+    |- OutputFileError               the result cannot be written
+    |  |- OutputExistsError          something is there already, or it is the input itself
+    |- UnrunnableModelError          onnxruntime cannot run the original, so nothing can be verified
+
+A deviation between two models, or a layer that stays, is a result (exit code 1) and never an exception. Any
+other exception is a fault of fc2conv (exit code 101).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+
+class FC2ConvError(Exception):
+    """Base class of all errors that fc2conv raises on purpose.
+
+    Attributes:
+        message: What is wrong, and where.
+        hint: What to do about it; may be empty.
+    """
+
+    exit_code: ClassVar[int] = 2
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        """Keep the message and the hint."""
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        """The message, and the hint on a line of its own."""
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class UsageError(FC2ConvError):
+    """Options that contradict each other, or that match nothing."""
+
+
+class ModelFileError(FC2ConvError):
+    """A model file that cannot be used."""
+
+    def __init__(self, path: Path, problem: str, *, hint: str = "") -> None:
+        """Name the file, then say what is wrong with it."""
+        super().__init__(f"{path}: {problem}", hint=hint)
+        self.path = path
+
+
+class ModelNotFoundError(ModelFileError):
+    """There is no readable file at that path."""
+
+
+class NotOnnxError(ModelFileError):
+    """The file is not a whole ONNX model."""
+
+
+class InvalidModelError(ModelFileError):
+    """The file is ONNX, but its graph is not valid."""
+
+
+class ExternalDataError(ModelFileError):
+    """Weights that the model keeps in another file are not there."""
+
+
+class OutputFileError(ModelFileError):
+    """The result cannot be written at that path."""
+
+
+class OutputExistsError(OutputFileError):
+    """Something is at that path already."""
+
+
+class UnrunnableModelError(ModelFileError):
+    """Onnxruntime cannot run the original model, so no conversion of it can be verified."""

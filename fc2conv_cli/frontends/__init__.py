@@ -1,0 +1,1 @@
+"""Loading: any accepted file becomes one onnx_ir model."""

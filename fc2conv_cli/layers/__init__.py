@@ -1,0 +1,64 @@
+"""What counts as fully connected: one module a spelling, each ending in the same record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import onnx_ir as ir
+
+from fc2conv_cli.layers import gemm, matmul, reasons
+from fc2conv_cli.layers.bias import absorb_add
+from fc2conv_cli.layers.context import Context
+from fc2conv_cli.records import FullyConnected, Skip
+
+_SPELLINGS: dict[tuple[str, str], Callable[[ir.Node, Context], FullyConnected | Skip]] = {
+    ("", "Gemm"): gemm.match,
+    ("", "MatMul"): matmul.match,
+}
+
+_WEIGHT_OPERANDS: dict[tuple[str, str], tuple[int, ...]] = {
+    ("", "Gemm"): (0, 1),
+    ("", "MatMul"): (0, 1),
+    ("", "Einsum"): (0, 1),
+    ("", "QLinearMatMul"): (0, 3),
+    ("", "MatMulInteger"): (0, 1),
+    ("com.microsoft", "FusedMatMul"): (0, 1),
+    ("com.microsoft", "FusedGemm"): (0, 1),
+    ("com.microsoft", "GemmFastGelu"): (0, 1),
+    ("com.microsoft", "MatMulNBits"): (1,),
+    ("com.microsoft", "QGemm"): (0, 3),
+    ("com.microsoft", "MatMulIntegerToFloat"): (0, 1),
+    ("com.microsoft", "DynamicQuantizeMatMul"): (0, 1),
+}
+"""Ops that multiply by a matrix, and which of their inputs may be the weight."""
+
+
+def find(model: ir.Model, context: Context) -> Iterator[FullyConnected | Skip]:
+    """Every fully connected layer of a model, and every node that stays though it looks like one, in graph order."""
+    for node in model.graph:
+        if (found := _read(node, context)) is not None:
+            yield found
+    for graph in model.graph.subgraphs():
+        yield from _elsewhere(graph, reasons.IN_SUBGRAPH, context)
+    for function in model.functions.values():
+        for graph in (function.graph, *function.subgraphs()):
+            yield from _elsewhere(graph, reasons.IN_FUNCTION, context)
+
+
+def _read(node: ir.Node, context: Context) -> FullyConnected | Skip | None:
+    if (spelling := _SPELLINGS.get((node.domain, node.op_type))) is not None:
+        found = spelling(node, context)
+        return found if isinstance(found, Skip) else absorb_add(found, context)
+    return Skip(node, reasons.UNSUPPORTED_OP, node.op_type) if _has_weight(node, context) else None
+
+
+def _elsewhere(graph: ir.Graph, reason: reasons.Reason, context: Context) -> Iterator[Skip]:
+    for node in graph:
+        if _has_weight(node, context):
+            yield Skip(node, reason)
+
+
+def _has_weight(node: ir.Node, context: Context) -> bool:
+    operands = _WEIGHT_OPERANDS.get((node.domain, node.op_type), ())
+    values = [node.inputs[i] for i in operands if i < len(node.inputs)]
+    return any(v is not None and context.constants.is_constant(v) for v in values)

@@ -1,0 +1,99 @@
+"""What is added to a layer: a bias, which is constant along positions, or something else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from fc2conv_cli.contraction import Contraction
+from fc2conv_cli.layers.context import Context
+from fc2conv_cli.records import FullyConnected
+from fc2conv_cli.sizes import product
+from fc2conv_cli.views import Axis
+
+Array = npt.NDArray[np.generic]
+
+_FIRST_NUMPY_BROADCAST_OPSET = 7
+"""Before opset 7 Add took its second operand as it is, or aligned by the attributes `broadcast` and `axis`."""
+
+
+def absorb_add(layer: FullyConnected, context: Context) -> FullyConnected:
+    """The layer with the Add that follows it, if that adds a bias and nobody else reads the layer's own result."""
+    y = layer.y
+    uses = list(y.uses())
+    if layer.bias is not None or layer.addend is not None or len(uses) != 1 or y.is_graph_output():
+        return layer
+    add = uses[0].node
+    if add.op_type != "Add" or add.domain != "" or add.graph is not layer.node.graph or len(add.inputs) != 2:
+        return layer
+    other = add.inputs[1 - uses[0].idx]
+    constant = None if other is None else context.constants.find(other)
+    if constant is None or not _broadcasts_at_the_end(
+        add, len(constant.shape), len(layer.contraction.y), uses[0].idx, context
+    ):
+        return layer
+    array = context.constants.array(constant)
+    contraction = _widened(layer.contraction, array.ndim)
+    found = per_channel(array, contraction)
+    if found is None:
+        return layer
+    bias, axes = found
+    return replace(
+        layer,
+        spelling=f"{layer.spelling}+Add",
+        y=add.outputs[0],
+        contraction=replace(contraction, bias=axes),
+        bias=bias,
+        absorbed=(*layer.absorbed, add),
+    )
+
+
+def per_channel(array: Array, contraction: Contraction) -> tuple[Array, tuple[Axis, ...]] | None:
+    """A term that broadcasts to a layer's output, as one number an out channel.
+
+    Args:
+        array: The term; its axes align with the last axes of the output.
+        contraction: The layer.
+
+    Returns:
+        The bias and its axes, all of them out or group factors; None when the term varies along positions, or would
+        make the output larger than the layer's own.
+    """
+    axes = contraction.y
+    if array.ndim > len(axes):
+        return None
+    array = array.reshape((1,) * (len(axes) - array.ndim) + array.shape)
+    places = {f.label for a in contraction.positions for f in a}
+    kept: list[Axis] = []
+    for i, factors in enumerate(axes):
+        size = product(f.size for f in factors).static
+        if array.shape[i] != 1 and array.shape[i] != size:
+            return None
+        if factors and not places.isdisjoint(f.label for f in factors):
+            first = array.take([0], axis=i)
+            if array.shape[i] != 1 and not np.array_equal(array, np.broadcast_to(first, array.shape)):
+                return None
+            array = first
+            kept.append(())
+        else:
+            kept.append(factors)
+    full = tuple(product(f.size for f in factors).static or 1 for factors in kept)
+    return np.array(np.broadcast_to(array, full)), tuple(kept)
+
+
+def _widened(contraction: Contraction, rank: int) -> Contraction:
+    """The output with axes of size 1 in front, when a bias of higher rank broadcasts it so."""
+    missing = max(0, rank - len(contraction.y))
+    return replace(contraction, y=((),) * missing + contraction.y)
+
+
+def _broadcasts_at_the_end(add: ir.Node, bias_rank: int, rank: int, layer_operand: int, context: Context) -> bool:
+    if context.opset >= _FIRST_NUMPY_BROADCAST_OPSET:
+        return True
+    broadcast, start = add.attributes.get("broadcast"), add.attributes.get("axis")
+    if broadcast is None or broadcast.as_int() == 0:
+        return bias_rank == rank
+    return layer_operand == 0 and (start is None or start.as_int() in (rank - bias_rank, -bias_rank))

@@ -1,0 +1,94 @@
+"""What a spelling may ask about the model, and the checks that all spellings share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import onnx_ir as ir
+
+from fc2conv_cli.constants import Constant, Constants
+from fc2conv_cli.layers import reasons
+from fc2conv_cli.records import Skip
+from fc2conv_cli.shapes import Shapes
+from fc2conv_cli.sizes import Shape
+
+CONVERTED_DTYPES = frozenset({ir.DataType.FLOAT, ir.DataType.FLOAT16})
+
+
+class Operands(NamedTuple):
+    """The two operands of a layer, told apart.
+
+    Attributes:
+        x: The activation.
+        shape: Its shape.
+        weight: The weight by reference.
+        weight_is_left: Whether the weight is the first operand.
+    """
+
+    x: ir.Value
+    shape: Shape
+    weight: Constant
+    weight_is_left: bool
+
+
+@dataclass(frozen=True)
+class Context:
+    """The model as the spellings see it.
+
+    Attributes:
+        shapes: Shapes and dtypes of all values.
+        constants: Which values are constant.
+        opset: Version of the default operator set.
+    """
+
+    shapes: Shapes
+    constants: Constants
+    opset: int
+
+    def operands(self, node: ir.Node) -> Operands | Skip:
+        """Which of a node's first two inputs is the weight, or why the node is no layer of ours."""
+        a, b = node.inputs[0], node.inputs[1]
+        assert a is not None  # both are required by the operator
+        assert b is not None
+        left, right = self.constants.is_constant(a), self.constants.is_constant(b)
+        if left and right:
+            return Skip(node, reasons.CONSTANT_RESULT)
+        if not left and not right:
+            whys = [self._why_not_constant(v) for v in (b, a)]
+            known = [why for why in whys if why is not reasons.TWO_RUNTIME_OPERANDS]
+            return Skip(node, known[0] if known else reasons.TWO_RUNTIME_OPERANDS)
+        x, w = (b, a) if left else (a, b)
+        weight, shape = self.constants.find(w), self.shapes.shape(x)
+        if weight is None:
+            return Skip(node, reasons.UNKNOWN_SHAPE, f"weight {w.name!r}")
+        if weight.dtype not in CONVERTED_DTYPES:
+            return Skip(node, reasons.UNSUPPORTED_DTYPE, f"it is {weight.dtype.name.lower()}")
+        if shape is None:
+            return Skip(node, reasons.UNKNOWN_SHAPE, f"activation {x.name!r}")
+        if 0 in weight.shape:
+            return Skip(node, reasons.EMPTY, f"weight {w.name!r} has shape {list(weight.shape)}")
+        return Operands(x, shape, weight, left)
+
+    def _why_not_constant(self, weight: ir.Value) -> reasons.Reason:
+        """The first thing upstream of a weight that keeps it from being constant."""
+        stack, seen = [weight], {weight}
+        verdict = reasons.TWO_RUNTIME_OPERANDS
+        while stack:
+            value = stack.pop()
+            node = value.producer()
+            if self.constants.is_overridable(value):
+                verdict = reasons.OVERRIDABLE_WEIGHT
+            elif node is None:
+                if value.is_graph_input():
+                    return reasons.TWO_RUNTIME_OPERANDS
+            elif node.op_type == "DequantizeLinear" and node.inputs[0] is not None:
+                if self.constants.is_constant(node.inputs[0]):
+                    verdict = reasons.QUANTIZED_WEIGHT
+                else:
+                    return reasons.TWO_RUNTIME_OPERANDS
+            else:
+                fresh = [v for v in node.inputs if v is not None and v not in seen]
+                seen.update(fresh)
+                stack.extend(fresh)
+        return verdict

@@ -1,0 +1,72 @@
+"""Gemm: ``alpha * A' @ B' + beta * C`` with a constant B; ' is an optional transposition."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import onnx_ir as ir
+
+from fc2conv_cli.contraction import Contraction
+from fc2conv_cli.layers import reasons
+from fc2conv_cli.layers.bias import per_channel
+from fc2conv_cli.layers.context import Context
+from fc2conv_cli.records import Addend, FullyConnected, Skip
+from fc2conv_cli.sizes import Size
+from fc2conv_cli.views import axis
+
+
+def match(node: ir.Node, context: Context) -> FullyConnected | Skip:
+    """Read a Gemm node (opset 1 to 25) with one constant factor as a fully connected layer.
+
+    Its C may be absent, scalar, or broadcast to (M, N) in any way; a C that is constant along positions is a bias. A
+    constant C is scaled by beta here, exactly as the node would.
+    """
+    operands = context.operands(node)
+    if isinstance(operands, Skip):
+        return operands
+    x, shape, weight, weight_is_left = operands
+    if len(shape) != 2 or len(weight.shape) != 2:
+        return Skip(node, reasons.INVALID_SHAPES, "a Gemm multiplies matrices")
+    # Whether the rows are summed, for each operand: A is (M, K) and B is (K, N) unless transposed.
+    a_sums_rows, b_sums_rows = _flag(node, "transA"), not _flag(node, "transB")
+    x_sums_rows, w_sums_rows = (b_sums_rows, a_sums_rows) if weight_is_left else (a_sums_rows, b_sums_rows)
+    k, outs = weight.shape if w_sums_rows else weight.shape[::-1]
+    features, positions = shape if x_sums_rows else shape[::-1]
+    if features.static not in (None, k):
+        return Skip(node, reasons.INVALID_SHAPES, f"{features} features meet a weight for {k}")
+    kk, m, n = axis("k", Size.of(k)), axis("m", Size.of(outs)), axis("n", positions)
+    contraction = Contraction(
+        x=(kk, n) if x_sums_rows else (n, kk),
+        w=(kk, m) if w_sums_rows else (m, kk),
+        y=(m, n) if weight_is_left else (n, m),
+        positions=((), n) if weight_is_left else (n,),
+    )
+    layer = FullyConnected(
+        node, "Gemm", x, node.outputs[0], weight, contraction, alpha=_factor(node, "alpha"), absorbed=(node,)
+    )
+    return _with_c(layer, context)
+
+
+def _with_c(layer: FullyConnected, context: Context) -> FullyConnected:
+    c = layer.node.inputs[2] if len(layer.node.inputs) > 2 else None
+    beta = _factor(layer.node, "beta")
+    if c is None or beta == 0:
+        return layer
+    constant = context.constants.find(c)
+    found = None if constant is None else per_channel(context.constants.array(constant), layer.contraction)
+    if found is None:
+        return replace(layer, addend=Addend(c, beta))
+    array, axes = found
+    scaled = array if beta == 1 else (array.astype(np.float32) * np.float32(beta)).astype(array.dtype)
+    return replace(layer, bias=scaled, contraction=replace(layer.contraction, bias=axes))
+
+
+def _flag(node: ir.Node, name: str) -> bool:
+    attribute = node.attributes.get(name)
+    return attribute is not None and attribute.as_int() != 0
+
+
+def _factor(node: ir.Node, name: str) -> float:
+    attribute = node.attributes.get(name)
+    return 1.0 if attribute is None else attribute.as_float()

@@ -1,0 +1,208 @@
+"""Adds nodes to a graph: unique names, shared constants, known shapes, and a note of where each node came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from fc2conv_cli.layout.steps import COMPUTED, Step
+from fc2conv_cli.records import node_label
+from fc2conv_cli.shapes import Shapes
+from fc2conv_cli.sizes import Shape, Size
+
+PROVENANCE = "fc2conv.from"
+"""Key in `metadata_props` of every node that fc2conv wrote: the labels of the nodes it came from, a JSON list."""
+
+_FIRST_AXES_AS_INPUT_OPSET = 13
+"""Squeeze and Unsqueeze take their axes as an input from opset 13 on, as an attribute before."""
+_LAST_LISTED_IR_VERSION = 3
+"""Up to IR version 3 every initializer must also be listed as a graph input."""
+
+AttributeValue = int | float | str | Sequence[int]
+
+
+class Builder:
+    """Writes nodes into the main graph of a model, each before a node that is there already.
+
+    Attributes:
+        graph: The main graph.
+        opset: Version of its default operator set.
+        shapes: Shapes of all values, the new ones included.
+        released: Values that lost a reader; nobody may need what computes them any more.
+    """
+
+    def __init__(self, model: ir.Model, shapes: Shapes) -> None:
+        """Collect the names that are taken, in all graphs and functions."""
+        self.graph = model.graph
+        self.shapes = shapes
+        self.released: list[ir.Value] = []
+        self.opset = model.graph.opset_imports.get("", 1)
+        self._list_initializers = model.ir_version <= _LAST_LISTED_IR_VERSION
+        self._taken = _all_names(model)
+        self._integers: dict[tuple[int, ...], ir.Value] = {}
+        self._anchor: ir.Node | None = None
+        self._latest: ir.Node | None = None
+        self._origin: tuple[ir.Node, ...] = ()
+        self._dtype: ir.DataType | None = None
+
+    def at(self, anchor: ir.Node, origin: tuple[ir.Node, ...], dtype: ir.DataType | None) -> None:
+        """Write the next nodes before `anchor`; they come from `origin` and produce `dtype`."""
+        self._anchor, self._origin, self._dtype, self._latest = anchor, origin, dtype, None
+
+    def node(
+        self,
+        op_type: str,
+        inputs: Sequence[ir.Value],
+        attributes: dict[str, AttributeValue],
+        shape: Shape,
+        name: str,
+        dtype: ir.DataType | None = None,
+    ) -> ir.Value:
+        """Add a node of the default domain, and return its output."""
+        assert self._anchor is not None
+        node = ir.node(op_type, list(inputs), attributes, name=name, metadata_props={PROVENANCE: self._provenance()})
+        output = node.outputs[0]
+        output.name = self.fresh(f"{name}_output")
+        dtype = dtype or self._dtype
+        output.shape = ir.Shape([_dim(size) for size in shape])
+        output.type = None if dtype is None else ir.TensorType(dtype)
+        self.shapes.record(output, shape, dtype)
+        self.graph.insert_before(self._anchor, node)
+        self._latest = node
+        return output
+
+    def steps(self, value: ir.Value, chain: Sequence[Step], name: str, donor: ir.Value | None = None) -> ir.Value:
+        """Add layout nodes; `donor` has the dims that a computed Reshape needs."""
+        for step in chain:
+            label = self.fresh(f"{name}/{step.op.lower()}")
+            if step.op == "Transpose":
+                value = self.node("Transpose", [value], {"perm": step.argument}, step.shape, label)
+            elif step.op == "Reshape" and step.argument == COMPUTED:
+                assert donor is not None
+                value = self.node(
+                    "Reshape", [value, self._computed_shape(step.shape, donor, label)], {}, step.shape, label
+                )
+            elif step.op == "Reshape" or self.opset >= _FIRST_AXES_AS_INPUT_OPSET:
+                value = self.node(step.op, [value, self._integer_list(step.argument)], {}, step.shape, label)
+            else:
+                value = self.node(step.op, [value], {"axes": step.argument}, step.shape, label)
+        return value
+
+    def take_over(self, y: ir.Value, value: ir.Value, nodes: Sequence[ir.Node]) -> None:
+        """Let `value` stand wherever `y` stood, and take out the nodes that computed `y`.
+
+        A value that was made for this takes the name and the declared type of `y` too; one that was there before
+        does only if `y` is an output of the graph, whose name must stay.
+        """
+        if y.is_graph_output() or value.producer() is self._latest:
+            value.type, value.shape = y.type or value.type, y.shape or value.shape
+            value.doc_string = y.doc_string
+            value.metadata_props.update(y.metadata_props)
+            value.meta.update(y.meta)
+            self.shapes.record(value, self.shapes.shape(y), self.shapes.dtype(y))
+            name, y.name = y.name, None
+            value.name = name
+        y.replace_all_uses_with(value, replace_graph_outputs=True)
+        self.released.extend(v for node in nodes for v in node.inputs if v is not None)
+        self.graph.remove(nodes, safe=True)
+
+    def may_rename(self, value: ir.Value) -> bool:
+        """Whether a value may take the name of an output: one of ours, and no output itself."""
+        node = value.producer()
+        return node is not None and is_ours(node) and not value.is_graph_output()
+
+    def initializer(self, name: str, tensor: ir.TensorProtocol) -> ir.Value:
+        """Add a constant; its name is made unique."""
+        value = ir.Value(
+            name=self.fresh(name),
+            shape=ir.Shape(tensor.shape.numpy()),
+            type=ir.TensorType(tensor.dtype),
+            const_value=tensor,
+        )
+        tensor.name = value.name
+        self.graph.register_initializer(value)
+        if self._list_initializers:
+            self.graph.inputs.append(value)
+        self.shapes.record(value, tuple(Size.of(d) for d in tensor.shape.numpy()), tensor.dtype)
+        return value
+
+    def array(self, name: str, array: npt.NDArray[np.generic]) -> ir.Value:
+        """Add a constant that is in memory already."""
+        return self.initializer(name, ir.tensor(array))
+
+    def lazy(
+        self, name: str, make: Callable[[], npt.NDArray[np.generic]], shape: Sequence[int], dtype: ir.DataType
+    ) -> ir.Value:
+        """Add a constant that is computed when the file is written, and not kept."""
+        tensor = ir.LazyTensor(lambda: ir.tensor(np.ascontiguousarray(make())), dtype=dtype, shape=ir.Shape(shape))
+        return self.initializer(name, tensor)
+
+    def fresh(self, name: str) -> str:
+        """The name itself, or with a number behind it when it is taken."""
+        candidate, number = name, 1
+        while candidate in self._taken:
+            candidate, number = f"{name}_{number}", number + 1
+        self._taken.add(candidate)
+        return candidate
+
+    def _provenance(self) -> str:
+        labels: dict[str, None] = {}
+        for node in self._origin:
+            earlier = node.metadata_props.get(PROVENANCE)
+            labels.update(dict.fromkeys(json.loads(earlier) if earlier else [node_label(node)]))
+        return json.dumps(list(labels))
+
+    def _integer_list(self, numbers: tuple[int, ...]) -> ir.Value:
+        if numbers not in self._integers:
+            text = "_".join(str(n) for n in numbers).replace("-", "m")
+            self._integers[numbers] = self.array(f"fc2conv_int64_{text}", np.array(numbers, np.int64))
+        return self._integers[numbers]
+
+    def _computed_shape(self, shape: Shape, donor: ir.Value, name: str) -> ir.Value:
+        """The shape as a tensor: constants where static, dims of the donor where not."""
+        dims = self.shapes.shape(donor) or ()
+        whole = self.node("Shape", [donor], {}, (Size.of(len(dims)),), self.fresh(f"{name}/shape"), ir.DataType.INT64)
+        parts: list[ir.Value] = []
+        for size in shape:
+            if size.static is not None:
+                parts.append(self._integer_list((size.static,)))
+            else:
+                index = self._integer_list((dims.index(size),))
+                label = self.fresh(f"{name}/dim")
+                parts.append(self.node("Gather", [whole, index], {"axis": 0}, (Size.of(1),), label, ir.DataType.INT64))
+        label = self.fresh(f"{name}/concat")
+        return self.node("Concat", parts, {"axis": 0}, (Size.of(len(shape)),), label, ir.DataType.INT64)
+
+
+def is_ours(node: ir.Node) -> bool:
+    """Whether fc2conv wrote the node."""
+    return PROVENANCE in node.metadata_props
+
+
+def _dim(size: Size) -> int | str | None:
+    """A dim as the file says it: a symbol only if it is one dim of the file's own, unknown if it is an expression."""
+    if (static := size.static) is not None:
+        return static
+    return (
+        size.symbols[0]
+        if size.coefficient == 1 and len(size.symbols) == 1 and "fc2c_dim_" not in size.symbols[0]
+        else None
+    )
+
+
+def _all_names(model: ir.Model) -> set[str]:
+    names: set[str] = set()
+    graphs = [model.graph, *model.graph.subgraphs()]
+    for function in model.functions.values():
+        graphs.extend([function.graph, *function.subgraphs()])
+    for graph in graphs:
+        names.update(v.name for v in (*graph.inputs, *graph.initializers.values()) if v.name)
+        for node in graph:
+            names.update(v.name for v in node.outputs if v.name)
+            if node.name:
+                names.add(node.name)
+    return names

@@ -1,0 +1,129 @@
+"""Writes the planned convolutions into the graph.
+
+    before      x ──(layout ops)── x2 ──Gemm/MatMul──(Add)── y
+
+    after       x ──[layout]──Conv──[layout]──(Mul)──(Add)── y
+
+The layout ops between x and x2 stay only if something else reads them. `Mul` appears only when alpha cannot be folded
+into the weight without overflow, `Add` only for a term that is no bias.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from fc2conv_cli.constants import Constants
+from fc2conv_cli.layout.builder import AttributeValue, Builder
+from fc2conv_cli.layout.steps import COMPUTED
+from fc2conv_cli.records import Addend, FullyConnected, Plan, PlannedLayer
+
+Array = npt.NDArray[np.generic]
+
+_FIRST_NUMPY_BROADCAST_OPSET = 7
+
+
+def emit(plan: Plan, build: Builder, constants: Constants) -> None:
+    """Carry out a plan on the graph of `build`, in place.
+
+    What only the old nodes needed is still there afterwards: see `fc2conv_cli.cleanup`.
+    """
+    writer = _Writer(build, constants)
+    for planned in plan.layers:
+        writer.write(planned)
+
+
+class _Writer:
+    def __init__(self, build: Builder, constants: Constants) -> None:
+        self._build = build
+        self._shapes = build.shapes
+        self._constants = constants
+        self._replaced: dict[ir.Value, ir.Value] = {}
+
+    def write(self, planned: PlannedLayer) -> None:
+        layer, form = planned.layer, planned.form
+        build, name = self._build, layer.node.name or self._build.fresh(layer.name)
+        build.at(layer.absorbed[-1], layer.absorbed, layer.weight.dtype)
+        folded = self._folds_alpha(layer)
+        value = build.steps(self._current(form.source), form.read_steps, name)
+        value = self._convolution(planned, value, name, folded)
+        donor = self._donor(planned) if any(s.argument == COMPUTED for s in form.write_steps) else None
+        value = build.steps(value, form.write_steps, name, donor)
+        if not folded:
+            value = self._scaled(value, layer.alpha, f"{name}/alpha")
+            if layer.bias is not None:
+                value = self._plus(value, build.array(f"{name}.bias", layer.bias), name)
+        if layer.addend is not None:
+            value = self._plus(value, self._term(layer.addend, name), name)
+        build.take_over(layer.y, value, layer.absorbed)
+        self._replaced[layer.y] = value
+
+    def _convolution(self, planned: PlannedLayer, value: ir.Value, name: str, folded: bool) -> ir.Value:
+        layer, form = planned.layer, planned.form
+        attributes: dict[str, AttributeValue] = {
+            "dilations": [1, 1],
+            "group": form.group,
+            "kernel_shape": list(form.kernel_shape),
+            "pads": [0, 0, 0, 0],
+            "strides": [1, 1],
+        }
+        inputs = [value, self._weight(planned, name, layer.alpha if folded else 1.0)]
+        if layer.bias is not None and folded:
+            inputs.append(self._build.array(f"{name}.bias", form.bias.apply(layer.bias)))
+        return self._build.node("Conv", inputs, attributes, form.write.source_shape, name)
+
+    def _weight(self, planned: PlannedLayer, name: str, scale: float) -> ir.Value:
+        weight, view, constants = planned.layer.weight, planned.form.weight, self._constants
+        shape = [size.static for size in view.target_shape]
+
+        def kernel() -> Array:
+            array = view.apply(constants.array(weight))
+            return array if scale == 1 else _scale(array, scale)
+
+        return self._build.lazy(f"{name}.weight", kernel, [d for d in shape if d is not None], weight.dtype)
+
+    def _folds_alpha(self, layer: FullyConnected) -> bool:
+        """Whether alpha times the weight loses nothing but rounding: no overflow, no underflow."""
+        if layer.alpha in (1.0, 0.0):
+            return True
+        array = self._constants.array(layer.weight)
+        with np.errstate(all="ignore"):
+            scaled = _scale(array, layer.alpha)
+        tiny = 2.0**-14 if layer.weight.dtype == ir.DataType.FLOAT16 else 2.0**-126  # least normal number
+        finite = np.isfinite(array)
+        lost = (np.abs(scaled) < tiny) & (np.abs(array) >= tiny)
+        return bool(np.isfinite(scaled[finite]).all() and not lost.any())
+
+    def _donor(self, planned: PlannedLayer) -> ir.Value:
+        """A value with all the dims that the output's shape needs; the layer's own input always has them."""
+        source = planned.form.source
+        needed = {s for s in planned.form.write.target_shape if s.static is None}
+        return self._current(source if needed <= set(self._shapes.shape(source) or ()) else planned.layer.x)
+
+    def _term(self, addend: Addend, name: str) -> ir.Value:
+        term = self._current(addend.value)
+        return term if addend.scale == 1 else self._scaled(term, addend.scale, f"{name}/beta")
+
+    def _scaled(self, value: ir.Value, factor: float, label: str) -> ir.Value:
+        dtype = self._shapes.dtype(value)
+        assert dtype is not None  # values of layers that are converted have one
+        operand = self._build.array(label, np.asarray(factor, np.float32).astype(dtype.numpy()))
+        shape = self._shapes.shape(value) or ()
+        return self._build.node("Mul", [value, operand], self._broadcast(), shape, self._build.fresh(label))
+
+    def _plus(self, value: ir.Value, term: ir.Value, name: str) -> ir.Value:
+        shape = self._shapes.shape(value) or ()
+        return self._build.node("Add", [value, term], self._broadcast(), shape, self._build.fresh(f"{name}/add"))
+
+    def _broadcast(self) -> dict[str, AttributeValue]:
+        return {"broadcast": 1} if self._build.opset < _FIRST_NUMPY_BROADCAST_OPSET else {}
+
+    def _current(self, value: ir.Value) -> ir.Value:
+        while value in self._replaced:
+            value = self._replaced[value]
+        return value
+
+
+def _scale(array: Array, factor: float) -> Array:
+    return (array.astype(np.float32) * np.float32(factor)).astype(array.dtype)

@@ -1,0 +1,56 @@
+"""The view that a layout node of a graph computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from fc2conv_cli.shapes import Shapes
+from fc2conv_cli.views import View
+
+_REGROUPS = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"})
+
+
+@dataclass(frozen=True)
+class LayoutCount:
+    """Layout nodes of a graph that run (those that only rearrange constants do not count).
+
+    Attributes:
+        transposes: Number of Transpose nodes.
+        reshapes: Number of Reshape, Flatten, Squeeze and Unsqueeze nodes.
+    """
+
+    transposes: int
+    reshapes: int
+
+
+def count_layout_nodes(graph: ir.Graph, is_constant: Callable[[ir.Value], bool]) -> LayoutCount:
+    """Count the layout nodes of a graph."""
+    moved = [n.op_type for n in graph if n.domain == "" and not any(is_constant(v) for v in n.outputs)]
+    return LayoutCount(moved.count("Transpose"), sum(op in _REGROUPS and op != "Identity" for op in moved))
+
+
+def view_of(node: ir.Node, shapes: Shapes) -> View | None:
+    """What a layout node does, as a view from its first input to its output.
+
+    Returns:
+        None when the node is no layout op, or when the shapes that are known do not show what it does.
+    """
+    if node.domain != "" or not node.inputs or node.inputs[0] is None:
+        return None
+    if node.op_type not in _REGROUPS and node.op_type != "Transpose":
+        return None
+    source = shapes.shape(node.inputs[0])
+    if source is None:
+        return None
+    if node.op_type == "Transpose":
+        perm = node.attributes.get("perm")
+        if perm is not None and perm.is_ref():
+            return None
+        order = tuple(range(len(source)))[::-1] if perm is None else perm.as_ints()
+        return View.transpose(source, order) if sorted(order) == list(range(len(source))) else None
+    target = shapes.shape(node.outputs[0])
+    # Only sizes matter: each of these keeps the elements in order, so input and output shape say all.
+    return None if target is None else View.reshape(source, target)

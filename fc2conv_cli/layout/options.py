@@ -1,0 +1,165 @@
+"""The convolutions that a layer can become: what each reads, and how its input and output are laid out.
+
+Two textbook forms are the ends of one rule: summed factors go to the channel and to the kernel, batch goes to N, every
+other position goes to a spatial axis where the kernel has size 1.
+
+* *receptive field*: a 4-D value further up already is such a layout (a feature map before Flatten). The convolution
+  reads it as it is; whatever reordered the summed factors on the way is undone in the kernel.
+* *1x1*: all summed factors are channels. ``(N, K)`` becomes ``(N, K, 1, 1)`` and tokens ``(B, S, C)`` become
+  ``(B, C, 1, S)``.
+
+Stride is 1 and padding is 0 in both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import onnx_ir as ir
+
+from fc2conv_cli.contraction import Contraction
+from fc2conv_cli.layout.nodes import view_of
+from fc2conv_cli.layout.steps import Step, cost, steps
+from fc2conv_cli.records import FullyConnected
+from fc2conv_cli.shapes import Shapes
+from fc2conv_cli.views import Axis, View
+
+_SPATIAL_AXES = 2
+
+
+@dataclass(frozen=True)
+class ConvForm:
+    """One convolution that a layer can become.
+
+    Attributes:
+        source: The value that it reads.
+        read: From the source to the 4-D input (N, C, H, W).
+        weight: From the weight, as the node sees it, to (out channels, in channels of a group, kH, kW).
+        bias: From the bias to (out channels,).
+        write: From the 4-D output to the layer's output.
+        kernel_shape: kH and kW.
+        group: Number of groups.
+    """
+
+    source: ir.Value
+    read: View
+    weight: View
+    bias: View
+    write: View
+    kernel_shape: tuple[int, int]
+    group: int
+
+    @cached_property
+    def read_steps(self) -> list[Step]:
+        """The nodes before the convolution."""
+        return steps(self.read)
+
+    @cached_property
+    def write_steps(self) -> list[Step]:
+        """The nodes after the convolution."""
+        return steps(self.write)
+
+    @property
+    def cost(self) -> int:
+        """Cost of all layout nodes around the convolution."""
+        return cost(self.read_steps) + cost(self.write_steps)
+
+
+def conv_forms(layer: FullyConnected, shapes: Shapes) -> Iterator[ConvForm]:
+    """The convolutions that a layer can become, those that read its own input first."""
+    for source, contraction in _sources(layer, shapes):
+        if (direct := _direct(contraction)) is not None:
+            yield _form(source, contraction, direct)
+        for placed in _placements(contraction.positions):
+            yield _form(source, contraction, _stacked(contraction, placed))
+
+
+def _sources(layer: FullyConnected, shapes: Shapes) -> Iterator[tuple[ir.Value, Contraction]]:
+    """The values that the layer can read: its input, and whatever only layout ops lie between."""
+    value, contraction = layer.x, layer.contraction
+    while True:
+        yield value, contraction
+        node = value.producer()
+        view = None if node is None else view_of(node, shapes)
+        further = None if view is None else contraction.seen_from(view)
+        if node is None or further is None or node.inputs[0] is None:
+            return
+        value, contraction = node.inputs[0], further
+
+
+_Layout = tuple[Axis, Axis, Axis, Axis]
+
+
+def _direct(contraction: Contraction) -> _Layout | None:
+    """The value's own axes as (N, C, H, W), if a convolution can read them as they are."""
+    if len(contraction.x) != 2 + _SPATIAL_AXES:
+        return None
+    n, c, h, w = contraction.x
+    summed, grouped = contraction.summed, contraction.grouped
+
+    def only_positions(a: Axis) -> bool:
+        return all(f.label not in summed and f.label not in grouped for f in a)
+
+    def only_summed(a: Axis) -> bool:
+        return all(f.label in summed for f in a)
+
+    groups = len([f for f in c if f.label in grouped])
+    if not only_positions(n) or not only_summed(c[groups:]) or any(f.label not in grouped for f in c[:groups]):
+        return None
+    if not all(only_positions(a) or only_summed(a) for a in (h, w)):
+        return None
+    if not c and any(f.label not in summed for a in (h, w) for f in a):
+        return None  # a kernel that slides over one channel is what convolution engines are worst at
+    return n, c, h, w
+
+
+def _stacked(contraction: Contraction, positions: tuple[Axis, Axis, Axis]) -> _Layout:
+    """All summed factors as channels, in the order in which the value holds them, so that few have to move."""
+    flat = [f for a in contraction.x for f in a]
+    groups = tuple(f for f in flat if f.label in contraction.grouped)
+    summed = tuple(f for f in flat if f.label in contraction.summed)
+    n, h, w = positions
+    return n, groups + summed, h, w
+
+
+def _placements(positions: tuple[Axis, ...]) -> Iterator[tuple[Axis, Axis, Axis]]:
+    """The ways to place the position axes on (N, H, W): the convention first."""
+    if len(positions) <= 1:
+        yield (positions[0] if positions else ()), (), ()
+    elif len(positions) == 2:
+        yield positions[0], (), positions[1]
+    else:
+        for i in range(1, len(positions) - 1):
+            for j in range(i + 1, len(positions)):
+                yield _merge(positions[:i]), _merge(positions[i:j]), _merge(positions[j:])
+
+
+def _merge(axes: tuple[Axis, ...]) -> Axis:
+    return tuple(f for a in axes for f in a)
+
+
+def _form(source: ir.Value, contraction: Contraction, layout: _Layout) -> ConvForm:
+    n, c, h, w = layout
+    summed, grouped = contraction.summed, contraction.grouped
+    groups = tuple(f for f in c if f.label in grouped)
+    channels = tuple(f for f in c if f.label in summed)
+    kernel = [tuple(f for f in a if f.label in summed) for a in (h, w)]
+    rest = [() if k else a for k, a in zip(kernel, (h, w), strict=True)]
+    used = summed | grouped
+    in_weight = {f.label for a in contraction.w for f in a}
+    outs = groups + tuple(f for a in contraction.y for f in a if f.label in in_weight - used)
+    weight = View(contraction.w, (outs, channels, kernel[0], kernel[1]))
+    *_, kh, kw = (size.static for size in weight.target_shape)
+    assert kh is not None
+    assert kw is not None
+    return ConvForm(
+        source,
+        read=View(contraction.x, layout),
+        weight=weight,
+        bias=View(contraction.bias, (outs,)),
+        write=View((n, outs, rest[0], rest[1]), contraction.y),
+        kernel_shape=(kh, kw),
+        group=contraction.groups,
+    )

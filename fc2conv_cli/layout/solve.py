@@ -1,0 +1,47 @@
+"""Picks the layout of every layer: the fewest and cheapest layout nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from fc2conv_cli.layers import reasons
+from fc2conv_cli.layout.options import ConvForm, conv_forms
+from fc2conv_cli.layout.steps import COMPUTED
+from fc2conv_cli.records import FullyConnected, Plan, PlannedLayer, Skip
+from fc2conv_cli.shapes import Shapes
+
+
+def solve(
+    found: Iterable[FullyConnected | Skip], shapes: Shapes, wanted: Callable[[str], bool] = lambda name: True
+) -> Plan:
+    """Choose a convolution for each layer.
+
+    Args:
+        found: What `fc2conv_cli.layers.find` yields.
+        shapes: Shapes of all values.
+        wanted: Whether the layer of that name is to be converted.
+
+    Returns:
+        The plan. Each layer is taken on its own: the form whose layout nodes cost the least, and among equals the
+        first that `conv_forms` offers.
+    """
+    layers: list[PlannedLayer] = []
+    skips: list[Skip] = []
+    for item in found:
+        if isinstance(item, Skip):
+            skips.append(item)
+        elif not wanted(item.name):
+            skips.append(Skip(item.node, reasons.EXCLUDED))
+        else:
+            forms = [form for form in conv_forms(item, shapes) if _can_be_written(form)]
+            if forms:
+                layers.append(PlannedLayer(item, min(forms, key=lambda form: form.cost)))
+            else:
+                skips.append(Skip(item.node, reasons.INEXPRESSIBLE_LAYOUT))
+    return Plan(tuple(layers), tuple(skips))
+
+
+def _can_be_written(form: ConvForm) -> bool:
+    """Whether constants spell every Reshape, but for the last: its shape is the output's, which can be computed."""
+    computed = [step for step in (*form.read_steps, *form.write_steps[:-1]) if step.argument == COMPUTED]
+    return not computed

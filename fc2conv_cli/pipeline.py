@@ -1,0 +1,251 @@
+"""The three things that fc2conv does, as functions that return records and print nothing."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from os import PathLike
+from pathlib import Path
+from typing import Literal
+
+import onnx_ir as ir
+
+from fc2conv_cli import checker
+from fc2conv_cli.cleanup import remove_unused
+from fc2conv_cli.constants import Constants
+from fc2conv_cli.errors import InvalidModelError, UsageError
+from fc2conv_cli.frontends.onnx_file import load
+from fc2conv_cli.layers import find
+from fc2conv_cli.layers.context import Context
+from fc2conv_cli.layout.builder import Builder
+from fc2conv_cli.layout.emit import emit
+from fc2conv_cli.layout.nodes import LayoutCount, count_layout_nodes
+from fc2conv_cli.layout.simplify import simplify
+from fc2conv_cli.layout.solve import solve
+from fc2conv_cli.records import Plan
+from fc2conv_cli.save import Draft, check_target, draft
+from fc2conv_cli.shapes import Shapes, infer
+from fc2conv_cli.verification.compare import Settings, compare_models
+from fc2conv_cli.verification.report import VerifyReport
+from fc2conv_cli.verification.runner import RunError, Runner
+
+Status = Literal["written", "planned", "nothing to convert", "layers left", "different"]
+
+
+@dataclass(frozen=True)
+class ConversionReport:
+    """What a conversion did.
+
+    Attributes:
+        model: The file that was read.
+        status: ``written``; ``planned`` (a dry run); ``nothing to convert``; ``layers left`` (refused by strict);
+            ``different`` (the result failed verification).
+        plan: What was converted, and what was left and why.
+        output: The file that was written, or None.
+        failed: The file that failed verification, if it was kept.
+        verification: The comparison with the original; None if there was none.
+        layout_before: Layout nodes of the original.
+        layout_after: Layout nodes of the result; None if none was made.
+        notes: What else is to be said.
+    """
+
+    model: Path
+    status: Status
+    plan: Plan
+    output: Path | None = None
+    failed: Path | None = None
+    verification: VerifyReport | None = None
+    layout_before: LayoutCount | None = None
+    layout_after: LayoutCount | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def passed(self) -> bool:
+        """Whether the conversion came to a good end."""
+        return self.status not in ("layers left", "different")
+
+
+@dataclass(frozen=True)
+class InspectionReport:
+    """The fully connected layers of a model.
+
+    Attributes:
+        model: The file that was read.
+        plan: What a conversion would do.
+        notes: What else is to be said.
+    """
+
+    model: Path
+    plan: Plan
+    notes: tuple[str, ...] = ()
+
+
+def convert(
+    model: str | PathLike[str],
+    output: str | PathLike[str] | None = None,
+    *,
+    force: bool = False,
+    dry_run: bool = False,
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    strict: bool = False,
+    verify: bool = True,
+    keep_failed: bool = False,
+    settings: Settings | None = None,
+) -> ConversionReport:
+    """Replace the fully connected layers of an ONNX model by convolutions, verify the result and write it.
+
+    Args:
+        model: The ONNX file. It is not changed.
+        output: Where to write; ``<stem>.conv.onnx`` beside the model if not given.
+        force: Overwrite the output.
+        dry_run: Plan only.
+        only: Convert only the layers whose node name matches one of these patterns (as in a shell).
+        skip: Leave the layers whose node name matches one of these patterns.
+        strict: Write nothing if a layer has to be left (one that `only` or `skip` leaves does not count).
+        verify: Compare the result with the original, and write it only if they agree.
+        keep_failed: Keep a result that failed, as ``<stem>.failed.onnx`` beside the output.
+        settings: How to compare.
+
+    Returns:
+        The report; `passed` says whether all is well.
+
+    Raises:
+        FC2ConvError: The input cannot be used, or the output cannot be written.
+    """
+    path = Path(model)
+    ir_model = load(path)
+    target = path.with_name(f"{path.stem}.conv.onnx") if output is None else Path(output)
+    analysis = _analyse(path, ir_model, only, skip)
+    plan = analysis.plan
+    report = ConversionReport(path, "planned", plan, layout_before=_count(ir_model, analysis), notes=analysis.notes)
+    if strict and plan.left:
+        return replace(report, status="layers left")
+    if dry_run:
+        return report
+    if not plan.layers and output is None:
+        return replace(report, status="nothing to convert")
+    check_target(target, path, force=force)
+    _rewrite(ir_model, analysis)
+    report = replace(report, layout_after=_count(ir_model, analysis))
+    with draft(ir_model, target) as written:
+        _assert_valid(written, skip=bool(analysis.notes))
+        if verify:
+            found = compare_models(path, written.path, settings or Settings())
+            report = replace(report, verification=replace(found, converted=target))
+            if not found.passed:
+                return replace(report, status="different", failed=_keep(written, target) if keep_failed else None)
+        written.publish(target)
+    return replace(report, status="written" if plan.layers else "nothing to convert", output=target)
+
+
+def verify(
+    original: str | PathLike[str], converted: str | PathLike[str], *, settings: Settings | None = None
+) -> VerifyReport:
+    """Compare a converted model with its original.
+
+    Args:
+        original: The ONNX file to compare with.
+        converted: The ONNX file to judge.
+        settings: How to compare.
+
+    Returns:
+        The report; `passed` says whether they agree.
+
+    Raises:
+        FC2ConvError: A file cannot be used, or onnxruntime cannot run the original.
+    """
+    for path in (Path(original), Path(converted)):
+        load(path)
+    return compare_models(Path(original), Path(converted), settings or Settings())
+
+
+def inspect(model: str | PathLike[str], *, only: Sequence[str] = (), skip: Sequence[str] = ()) -> InspectionReport:
+    """List the fully connected layers of a model: what each would become, or why it would stay.
+
+    Args:
+        model: The ONNX file.
+        only: As in `convert`.
+        skip: As in `convert`.
+
+    Returns:
+        The same plan that `convert` carries out.
+
+    Raises:
+        FC2ConvError: The input cannot be used.
+    """
+    path = Path(model)
+    analysis = _analyse(path, load(path), only, skip)
+    return InspectionReport(path, analysis.plan, analysis.notes)
+
+
+@dataclass(frozen=True)
+class _Analysis:
+    plan: Plan
+    shapes: Shapes
+    constants: Constants
+    notes: tuple[str, ...]
+
+
+def _analyse(path: Path, model: ir.Model, only: Sequence[str], skip: Sequence[str]) -> _Analysis:
+    notes = _check(path)
+    shapes = infer(model)
+    constants = Constants(model, shapes)
+    context = Context(shapes, constants, model.graph.opset_imports.get("", 1))
+    found = list(find(model, context))
+    names = [item.name for item in found]
+    _refuse_idle_patterns("--only", only, names)
+    _refuse_idle_patterns("--skip", skip, names)
+
+    def wanted(name: str) -> bool:
+        return (not only or _matches(name, only)) and not _matches(name, skip)
+
+    return _Analysis(solve(found, shapes, wanted), shapes, constants, notes)
+
+
+def _check(path: Path) -> tuple[str, ...]:
+    """Refuse a file that neither onnx.checker nor onnxruntime accepts; note one that only onnxruntime does."""
+    complaint = checker.complaint(path)
+    if complaint is None:
+        return ()
+    try:
+        Runner(path)
+    except RunError:
+        hint = "Export the model again; onnxruntime does not load it either."
+        raise InvalidModelError(path, f"the graph is not valid: {complaint}", hint=hint) from None
+    return (f"the original does not pass onnx.checker, but onnxruntime loads it: {complaint}",)
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _refuse_idle_patterns(option: str, patterns: Sequence[str], names: Sequence[str]) -> None:
+    for pattern in patterns:
+        if not any(fnmatch.fnmatchcase(name, pattern) for name in names):
+            listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+            hint = f"The layers are: {listed}" if names else "The model has no fully connected layer."
+            raise UsageError(f"{option} {pattern!r} matches no layer", hint=hint)
+
+
+def _rewrite(model: ir.Model, analysis: _Analysis) -> None:
+    build = Builder(model, analysis.shapes)
+    emit(analysis.plan, build, analysis.constants)
+    simplify(build)
+    remove_unused(model.graph, build.released)
+
+
+def _count(model: ir.Model, analysis: _Analysis) -> LayoutCount:
+    return count_layout_nodes(model.graph, analysis.constants.is_constant)
+
+
+def _assert_valid(written: Draft, *, skip: bool) -> None:
+    if not skip and (complaint := checker.complaint(written.path)) is not None:
+        raise AssertionError(f"fc2conv wrote a model that onnx.checker refuses: {complaint}")
+
+
+def _keep(written: Draft, target: Path) -> Path:
+    failed = target.with_name(f"{target.stem}.failed.onnx")
+    written.publish(failed)
+    return failed

@@ -1,0 +1,144 @@
+"""The records that travel from analysis to the written file and its reports.
+
+Everything here is plain, frozen and printable. Nothing here changes a graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from fc2conv_cli.constants import Constant
+from fc2conv_cli.contraction import Contraction
+from fc2conv_cli.sizes import Size, product
+
+if TYPE_CHECKING:
+    from fc2conv_cli.layers.reasons import Reason
+    from fc2conv_cli.layout.options import ConvForm
+
+
+@dataclass(frozen=True)
+class Addend:
+    """A term that is added to a layer's output and is no bias: it varies along positions, or is computed at run time.
+
+    Attributes:
+        value: The term; broadcasts to the output.
+        scale: Factor on it (beta of Gemm).
+    """
+
+    value: ir.Value
+    scale: float
+
+
+@dataclass(frozen=True)
+class FullyConnected:
+    """One fully connected layer, whatever its spelling in the file.
+
+    Attributes:
+        node: The node that multiplies.
+        spelling: How the file writes the layer: ``Gemm``, ``MatMul``, ``MatMul+Add``.
+        x: The activation.
+        y: The output; it keeps its name.
+        weight: The weight by reference, not copied.
+        contraction: The axes of x, weight, y and bias in shared factors.
+        alpha: Factor on the weight, not folded yet.
+        bias: Bias with beta folded in, of the shape that `contraction.bias` says; None without one.
+        addend: What is added after the layer, or None.
+        absorbed: The nodes that the convolution replaces, `node` included.
+    """
+
+    node: ir.Node
+    spelling: str
+    x: ir.Value
+    y: ir.Value
+    weight: Constant
+    contraction: Contraction
+    alpha: float = 1.0
+    bias: npt.NDArray[np.generic] | None = None
+    addend: Addend | None = None
+    absorbed: tuple[ir.Node, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The layer's name in reports and for ``--only`` and ``--skip``."""
+        return node_label(self.node)
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights and biases."""
+        return int(np.prod(self.weight.shape, dtype=np.int64)) + (0 if self.bias is None else self.bias.size)
+
+    @property
+    def macs(self) -> Size:
+        """Multiply-accumulates of one run, symbolic where positions are."""
+        c = self.contraction
+        return Size.of(c.in_features * c.out_features) * product(c.position_shape)
+
+
+@dataclass(frozen=True)
+class Skip:
+    """A node that stays, and why.
+
+    Attributes:
+        node: The node.
+        reason: The rule that keeps it, with its stable code.
+        detail: What it is about this very node; may be empty.
+    """
+
+    node: ir.Node
+    reason: Reason
+    detail: str = ""
+
+    @property
+    def name(self) -> str:
+        """The node's name in reports."""
+        return node_label(self.node)
+
+    @property
+    def sentence(self) -> str:
+        """The reason in one sentence, with what is special to this node."""
+        return f"{self.reason.sentence} ({self.detail})" if self.detail else self.reason.sentence
+
+
+@dataclass(frozen=True)
+class PlannedLayer:
+    """A layer and the convolution that it becomes."""
+
+    layer: FullyConnected
+    form: ConvForm
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a conversion would do.
+
+    Attributes:
+        layers: The layers that become convolutions, in graph order.
+        skips: The nodes that stay, in graph order.
+    """
+
+    layers: tuple[PlannedLayer, ...]
+    skips: tuple[Skip, ...]
+
+    @property
+    def left(self) -> tuple[Skip, ...]:
+        """The fully connected layers that stay though nobody asked for it; ``--strict`` fails on them."""
+        return tuple(s for s in self.skips if s.reason.is_layer and not s.reason.is_wish)
+
+    @property
+    def found(self) -> int:
+        """Number of fully connected layers, converted or not."""
+        return len(self.layers) + sum(s.reason.is_layer for s in self.skips)
+
+
+def node_label(node: ir.Node) -> str:
+    """The node's name, or its op_type and first output when the file leaves it unnamed."""
+    if node.name:
+        return node.name
+    outputs: Sequence[ir.Value] = node.outputs
+    return f"{node.op_type}:{outputs[0].name if outputs else ''}"

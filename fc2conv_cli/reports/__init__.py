@@ -1,0 +1,1 @@
+"""Renders the records: one function each."""

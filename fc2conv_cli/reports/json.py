@@ -1,0 +1,147 @@
+"""The records as JSON, for machines. Numbers that JSON cannot hold (infinities, NaN) are strings."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from typing import Any
+
+from fc2conv_cli.layout.steps import Step
+from fc2conv_cli.pipeline import ConversionReport, InspectionReport
+from fc2conv_cli.records import Plan, PlannedLayer, Skip
+from fc2conv_cli.sizes import Shape, format_shape
+from fc2conv_cli.verification.metrics import Deviation
+from fc2conv_cli.verification.report import OutputReport, VerifyReport
+
+VERSION = 1
+"""Raised when a field changes its meaning or goes; new fields do not raise it."""
+
+
+def render(report: ConversionReport | InspectionReport | VerifyReport) -> str:
+    """A report as indented JSON, ending in a newline."""
+    if isinstance(report, ConversionReport):
+        content = conversion(report)
+    elif isinstance(report, InspectionReport):
+        content = {"model": str(report.model), **plan(report.plan), "notes": list(report.notes)}
+    else:
+        content = verification(report)
+    return json.dumps(_finite({"version": VERSION, **content}), indent=2, allow_nan=False) + "\n"
+
+
+def conversion(report: ConversionReport) -> dict[str, Any]:
+    """A conversion report as plain data."""
+    return {
+        "model": str(report.model),
+        "status": report.status,
+        "passed": report.passed,
+        "output": None if report.output is None else str(report.output),
+        "failed": None if report.failed is None else str(report.failed),
+        **plan(report.plan),
+        "layout_nodes": {
+            "before": None if report.layout_before is None else asdict(report.layout_before),
+            "after": None if report.layout_after is None else asdict(report.layout_after),
+        },
+        "verification": None if report.verification is None else verification(report.verification),
+        "notes": list(report.notes),
+    }
+
+
+def plan(report: Plan) -> dict[str, Any]:
+    """A plan as plain data."""
+    return {"layers": [_layer(p) for p in report.layers], "skips": [_skip(s) for s in report.skips]}
+
+
+def verification(report: VerifyReport) -> dict[str, Any]:
+    """A comparison as plain data."""
+    return {
+        "original": str(report.original),
+        "converted": str(report.converted),
+        "passed": report.passed,
+        "seed": report.seed,
+        "samples": report.samples,
+        "runs": report.runs,
+        "cases": list(report.cases),
+        "outputs": [_output(o) for o in report.outputs],
+        "failures": list(report.failures),
+        "notes": list(report.notes),
+    }
+
+
+def _layer(planned: PlannedLayer) -> dict[str, Any]:
+    layer, form = planned.layer, planned.form
+    return {
+        "name": layer.name,
+        "spelling": layer.spelling,
+        "in_features": layer.contraction.in_features,
+        "out_features": layer.contraction.out_features,
+        "groups": form.group,
+        "positions": _dims(layer.contraction.position_shape),
+        "parameters": layer.parameters,
+        "macs": layer.macs.static if layer.macs.static is not None else str(layer.macs),
+        "conv": {
+            "reads": form.source.name,
+            "kernel_shape": list(form.kernel_shape),
+            "input_shape": _dims(form.read.target_shape),
+            "output_shape": _dims(form.write.source_shape),
+            "before": [_step(s) for s in form.read_steps],
+            "after": [_step(s) for s in form.write_steps],
+        },
+    }
+
+
+def _skip(skip: Skip) -> dict[str, Any]:
+    return {
+        "name": skip.name,
+        "op_type": skip.node.op_type,
+        "code": skip.reason.code,
+        "fully_connected": skip.reason.is_layer,
+        "reason": skip.sentence,
+        "advice": skip.reason.advice,
+    }
+
+
+def _output(output: OutputReport) -> dict[str, Any]:
+    return {
+        "name": output.name,
+        "dtype": output.dtype,
+        "shape": output.shape,
+        "passed": output.passed,
+        "atol": output.tolerance.atol,
+        "rtol": output.tolerance.rtol,
+        **_deviation(output.worst),
+        "rtol_to_pass": output.rtol_to_pass,
+        "failures": list(output.failures),
+        "notes": list(output.notes),
+    }
+
+
+def _deviation(worst: Deviation | None) -> dict[str, Any]:
+    if worst is None:
+        return dict.fromkeys(("max_abs", "max_reference", "max_relative", "index", "reference", "converted"))
+    return {
+        "max_abs": worst.max_abs,
+        "max_reference": worst.max_reference,
+        "max_relative": worst.max_relative,
+        "index": None if worst.index is None else list(worst.index),
+        "reference": worst.reference,
+        "converted": worst.converted,
+    }
+
+
+def _step(step: Step) -> str:
+    return f"{step.op} to {format_shape(step.shape)}"
+
+
+def _dims(shape: Shape) -> list[int | str]:
+    return [str(size) if size.static is None else size.static for size in shape]
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, float) and not math.isfinite(data):
+        return str(data)
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_finite(value) for value in data]
+    return data

@@ -1,0 +1,134 @@
+"""Writes a model so that at no moment half a file stands where a whole one is expected.
+
+Everything is written into a temporary folder beside the target, checked and verified there, and renamed at the very
+end: the data file first, then the model, which is what makes the data file count. A process that is killed leaves at
+most that hidden folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx_ir as ir
+
+from fc2conv_cli.errors import OutputExistsError, OutputFileError
+
+_PROTOBUF_LIMIT = 2**31 - 1
+"""https://protobuf.dev/programming-guides/proto-limits: a serialized message is at most 2 GiB."""
+_PROTOBUF_MARGIN = 64 * 2**20
+"""Left for the graph itself."""
+_EXTERNAL_THRESHOLD = 1024
+"""Tensors up to this many bytes stay in the model file (that is onnx's own default too)."""
+
+
+def check_target(target: Path, original: Path, *, force: bool) -> None:
+    """Refuse a target before any work is done for it.
+
+    Raises:
+        OutputExistsError: It is the original, or it exists and `force` is not given.
+        OutputFileError: Its folder does not exist, or nothing can be written there.
+    """
+    if target.exists() and original.exists() and target.samefile(original):
+        raise OutputExistsError(target, "the output is the input itself", hint="Name another file with -o.")
+    if target.is_dir():
+        raise OutputFileError(target, "this is a folder", hint="Name a file in it.")
+    if target.exists() and not force:
+        raise OutputExistsError(target, "already exists", hint="Give --force to overwrite it, or another name with -o.")
+    folder = target.parent
+    if not folder.is_dir():
+        raise OutputFileError(target, f"the folder {folder} does not exist", hint="Make it first.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputFileError(target, f"the folder {folder} cannot be written to", hint="Name another with -o.")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A model that is written but does not count yet.
+
+    Attributes:
+        path: The model file in the temporary folder, under its final name.
+        data: The data file beside it, if its weights are external.
+    """
+
+    path: Path
+    data: Path | None
+
+    def publish(self, target: Path) -> None:
+        """Move the draft to where it belongs.
+
+        Raises:
+            OutputFileError: The system refuses it.
+        """
+        replaced = _data_files(target)
+        try:
+            if self.data is not None:
+                self.data.replace(target.parent / self.data.name)
+            self.path.replace(target)
+        except OSError as error:
+            raise OutputFileError(target, f"cannot be written ({error.strerror})") from error
+        for old in replaced:
+            if self.data is None or old.name != self.data.name:
+                old.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def draft(model: ir.Model, target: Path) -> Iterator[Draft]:
+    """Write a model to a temporary folder beside `target`; the folder is gone afterwards.
+
+    Weights are kept in one external data file if the model already keeps any there, or would not fit a protobuf.
+
+    Raises:
+        OutputFileError: The disk is full, or the folder cannot be written to.
+    """
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".fc2conv", dir=target.parent))
+    except OSError as error:
+        raise OutputFileError(
+            target, f"cannot be written ({error.strerror})", hint="Name another folder with -o."
+        ) from error
+    try:
+        path = folder / target.name
+        data = _data_name(target) if _is_external(model) else None
+        try:
+            ir.save(model, path, format="protobuf", external_data=data, size_threshold_bytes=_EXTERNAL_THRESHOLD)
+        except OSError as error:
+            problem = f"cannot be written ({error.strerror or error})"
+            raise OutputFileError(target, problem, hint="Check the free space of the disk.") from error
+        yield Draft(path, None if data is None else folder / data)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_external(model: ir.Model) -> bool:
+    tensors = [
+        v.const_value for graph in model.graphs() for v in graph.initializers.values() if v.const_value is not None
+    ]
+    inside = sum(t.nbytes for t in tensors if not isinstance(t, ir.ExternalTensor))
+    return any(isinstance(t, ir.ExternalTensor) for t in tensors) or inside > _PROTOBUF_LIMIT - _PROTOBUF_MARGIN
+
+
+def _data_name(target: Path) -> str:
+    """A name that no file has, so that a model that is being replaced stays whole until the last moment."""
+    name, number = f"{target.name}.data", 1
+    while (target.parent / name).exists():
+        name, number = f"{target.name}.{number}.data", number + 1
+    return name
+
+
+def _data_files(target: Path) -> list[Path]:
+    """The data files of the model that stands at `target` now, as far as they carry its name."""
+    if not target.exists():
+        return []
+    try:
+        model = ir.load(target, format="protobuf")
+    except Exception:  # whatever stands there is no model with data of its own
+        return []
+    tensors = [v.const_value for graph in model.graphs() for v in graph.initializers.values()]
+    names = {Path(t.location).name for t in tensors if isinstance(t, ir.ExternalTensor)}
+    return [target.parent / n for n in sorted(names) if n.startswith(f"{target.name}.") and n.endswith(".data")]

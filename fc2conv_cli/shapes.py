@@ -1,0 +1,160 @@
+"""The shape of every value, inferred without leaving a trace in the model.
+
+`onnx_shape_inference` works in place and in the vocabulary of the file. Both are kept from it: what the file
+says is put back afterwards, and symbolic dims go in under clean names, since a file may call one ``batch-size`` (read
+as a difference) or ``?`` (read as a syntax error).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+
+import onnx_ir as ir
+from onnx_shape_inference import SYM_DATA_KEY, infer_symbolic_shapes
+
+from fc2conv_cli.sizes import Shape, Size
+
+_ALIAS = "fc2c_dim_"
+
+_logger = logging.getLogger(__name__)
+
+
+class Shapes:
+    """The shape and dtype of each value; grows while a graph is rewritten."""
+
+    def __init__(self) -> None:
+        """Start with nothing known."""
+        self._shapes: dict[ir.Value, Shape] = {}
+        self._dtypes: dict[ir.Value, ir.DataType] = {}
+
+    def shape(self, value: ir.Value) -> Shape | None:
+        """The shape of a value, or None when even its rank is unknown."""
+        return self._shapes.get(value)
+
+    def dtype(self, value: ir.Value) -> ir.DataType | None:
+        """The element type of a value, or None when unknown."""
+        return self._dtypes.get(value, value.dtype)
+
+    def record(self, value: ir.Value, shape: Shape | None, dtype: ir.DataType | None) -> None:
+        """Remember what is known of a value."""
+        if shape is not None:
+            self._shapes[value] = shape
+        if dtype is not None:
+            self._dtypes[value] = dtype
+
+
+def infer(model: ir.Model) -> Shapes:
+    """The shapes of all values of a model, which is left as it was.
+
+    What the file says of inner values is used only where nothing can be inferred: exporters and people leave
+    stale `value_info` behind (a batch of 1 after the input was made dynamic).
+    """
+    values = list(dict.fromkeys(_all_values(model)))
+    saved = [(v, v.shape, v.type) for v in values]
+    names = _Names()
+    declared = {v: names.alias(shape) for v, shape, _ in saved if shape is not None}
+    given = {v for v in values if v.producer() is None}
+    shapes = Shapes()
+    try:
+        for v in values:
+            v.shape = declared.get(v) if v in given else None
+        complete = _run(model) and all(v.shape is not None for v in values)
+        if not complete:
+            for v in values:
+                if v.shape is None and v in declared:
+                    v.shape = declared[v]
+            _run(model)
+        for v in values:
+            shapes.record(v, None if v.shape is None else names.restore(v.shape), v.dtype)
+    finally:
+        for v, shape, type_ in saved:
+            v.shape, v.type = shape, type_
+            v.meta.pop(SYM_DATA_KEY, None)
+    return shapes
+
+
+def _run(model: ir.Model) -> bool:
+    logging.getLogger("onnx_shape_inference").setLevel(logging.ERROR)
+    try:
+        infer_symbolic_shapes(model, warn_on_missing=False, adopt_declared_symbols=False)
+    except Exception:  # an odd node stops the whole engine; what was inferred until then still holds
+        _logger.debug("shape inference stopped early", exc_info=True)
+        return False
+    return True
+
+
+def _all_values(model: ir.Model) -> Iterator[ir.Value]:
+    graphs = [model.graph, *model.graph.subgraphs()]
+    for function in model.functions.values():
+        graphs.extend([function.graph, *function.subgraphs()])
+    for graph in graphs:
+        yield from graph.inputs
+        yield from graph.initializers.values()
+        for node in graph:
+            yield from node.outputs
+
+
+class _Names:
+    """Clean aliases for the symbolic dims of a file, and the way back."""
+
+    def __init__(self) -> None:
+        self._aliases: dict[str, str] = {}
+        self._originals: dict[str, str] = {}
+
+    def alias(self, shape: ir.Shape) -> ir.Shape:
+        dims: list[int | str | None] = []
+        for dim in shape:
+            if isinstance(dim, int):
+                dims.append(dim)
+            elif dim.value is None:
+                dims.append(None)
+            else:
+                dims.append(self._aliases.setdefault(dim.value, f"{_ALIAS}{len(self._aliases)}"))
+                self._originals[self._aliases[dim.value]] = dim.value
+        return ir.Shape(dims)
+
+    def restore(self, shape: ir.Shape) -> Shape:
+        return tuple(Size.of(dim) if isinstance(dim, int) else self._size(dim) for dim in shape)
+
+    def _size(self, dim: ir.SymbolicDim) -> Size:
+        if dim.value is None:
+            return Size.of(f"{_ALIAS}{id(dim)}")  # unknown: equal to nothing but itself
+        size = _parse_product(dim.value)
+        return Size(size.coefficient, tuple(sorted(map(self._original, size.symbols))))
+
+    def _original(self, text: str) -> str:
+        return re.sub(rf"{_ALIAS}\d+", lambda found: self._originals.get(found[0], found[0]), text)
+
+
+def _parse_product(text: str) -> Size:
+    """Read ``2*a*b**2`` as a product; any other expression is one opaque symbol.
+
+    The text is SymPy's own canonical one, so equal expressions are equal texts.
+    """
+    factors = _split_product(text)
+    if factors is None:
+        return Size.of(text)
+    size = Size()
+    for factor in factors:
+        base, _, exponent = factor.rpartition("**")
+        if base and exponent.isdigit():
+            size = size * Size(1, (base,) * int(exponent))
+        else:
+            size = size * Size.of(int(factor) if factor.isdigit() else factor)
+    return size
+
+
+def _split_product(text: str) -> list[str] | None:
+    """The factors outside all parentheses, or None when the text is not a product."""
+    factors, depth = [""], 0
+    for token in re.findall(r"\*\*|.", text):
+        depth += (token == "(") - (token == ")")
+        if not depth and token in "+-/% ":
+            return None
+        if not depth and token == "*":
+            factors.append("")
+        else:
+            factors[-1] += token
+    return factors

@@ -1,0 +1,127 @@
+"""How far apart two tensors are, and whether that is within tolerance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.generic]
+
+_DEFAULTS: dict[str, tuple[float, float]] = {
+    "float64": (1e-5, 1e-5),
+    "float32": (1e-5, 1e-5),
+    "float16": (1e-3, 5e-3),
+}
+"""(atol, rtol) by dtype. A convolution sums in another order than a matrix product: float32 differs in the last
+bits, and float16 may be accumulated in either precision. Integers, booleans and strings must be equal."""
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """The gate of an output: ``max|delta| <= atol + rtol * max|reference|``.
+
+    Attributes:
+        atol: Absolute part, in units of the output.
+        rtol: Relative part, of the largest magnitude in the reference.
+    """
+
+    atol: float
+    rtol: float
+
+
+def tolerance_for(dtype: str, atol: float | None, rtol: float | None) -> Tolerance:
+    """The tolerance for an element type: what the user asked for, else the default of the type."""
+    if dtype not in _DEFAULTS:
+        return Tolerance(0.0, 0.0)
+    default = _DEFAULTS[dtype]
+    return Tolerance(default[0] if atol is None else atol, default[1] if rtol is None else rtol)
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """How far one tensor is from its reference.
+
+    Attributes:
+        max_abs: Largest absolute difference; infinite where only one side is finite or the values are unequal
+            without a difference (strings).
+        max_reference: Largest magnitude in the finite part of the reference.
+        index: Where the largest difference is; None when both are equal.
+        reference: The value of the original there.
+        converted: The value of the converted model there.
+        passed: Whether it is within tolerance.
+        notes: What else is to be said: places where both are NaN or infinite.
+    """
+
+    max_abs: float
+    max_reference: float
+    index: tuple[int, ...] | None
+    reference: float | str | None
+    converted: float | str | None
+    passed: bool
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def max_relative(self) -> float:
+        """`max_abs` over `max_reference`."""
+        if self.max_abs == 0:
+            return 0.0
+        return self.max_abs / self.max_reference if self.max_reference else float("inf")
+
+    def rtol_to_pass(self, atol: float) -> float:
+        """The least rtol with which it would pass, given atol."""
+        over = self.max_abs - atol
+        if over <= 0:
+            return 0.0
+        return over / self.max_reference if self.max_reference else float("inf")
+
+
+def compare(reference: Array, converted: Array, tolerance: Tolerance) -> Deviation:
+    """Measure a tensor against its reference, of the same shape and dtype.
+
+    NaN at the same places is equal, and so is the same infinity; on one side only, or of another sign, it fails.
+    """
+    if reference.dtype.kind not in "fiub":
+        return _compare_exactly(reference, converted)
+    ours, theirs = reference.astype(np.float64), converted.astype(np.float64)
+    odd = ~(np.isfinite(ours) & np.isfinite(theirs))
+    same_odd = odd & ((ours == theirs) | (np.isnan(ours) & np.isnan(theirs)))
+    with np.errstate(invalid="ignore", over="ignore"):
+        delta = np.where(same_odd, 0.0, np.where(odd, np.inf, np.abs(ours - theirs)))
+    if reference.dtype.kind in "iu" and reference.dtype.itemsize == 8:
+        # float64 does not tell neighbouring large integers apart
+        delta = np.where((reference != converted) & (delta == 0), 1.0, delta)
+    finite = np.abs(ours[np.isfinite(ours)])
+    max_reference = float(finite.max()) if finite.size else 0.0
+    max_abs = float(delta.max()) if delta.size else 0.0
+    passed = max_abs <= tolerance.atol + tolerance.rtol * max_reference
+    index = None
+    if max_abs > 0:
+        index = tuple(int(i) for i in np.unravel_index(int(np.argmax(delta)), delta.shape))
+    return Deviation(
+        max_abs,
+        max_reference,
+        index,
+        None if index is None else float(ours[index]),
+        None if index is None else float(theirs[index]),
+        bool(passed and np.isfinite(max_abs)),
+        _notes(ours, same_odd),
+    )
+
+
+def _notes(reference: npt.NDArray[np.float64], same_odd: npt.NDArray[np.bool_]) -> tuple[str, ...]:
+    notes = []
+    if nans := int(np.isnan(reference[same_odd]).sum()):
+        notes.append(f"both NaN at {nans} of {reference.size} places")
+    if infinite := int(np.isinf(reference[same_odd]).sum()):
+        notes.append(f"both infinite at {infinite} of {reference.size} places")
+    return tuple(notes)
+
+
+def _compare_exactly(reference: Array, converted: Array) -> Deviation:
+    unequal = np.asarray(reference != converted)
+    if not unequal.any():
+        return Deviation(0.0, 0.0, None, None, None, True)
+    index = tuple(int(i) for i in np.unravel_index(int(np.argmax(unequal)), unequal.shape))
+    return Deviation(float("inf"), 0.0, index, str(reference[index]), str(converted[index]), False)

@@ -1,0 +1,71 @@
+"""The record of a verification."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fc2conv_cli.verification.inputs import Sizes
+from fc2conv_cli.verification.metrics import Deviation, Tolerance
+
+
+@dataclass(frozen=True)
+class OutputReport:
+    """One output, over all runs.
+
+    Attributes:
+        name: Its name in the original.
+        dtype: Its element type.
+        shape: Its shape as the original declares it, for people.
+        tolerance: The gate that applied.
+        worst: The deviation of the run that came closest to the gate or went farthest past it; None if it never ran.
+        rtol_to_pass: The least rtol with which all runs would have passed.
+        failures: Faults of its interface (missing, retyped, reshaped), in words.
+        notes: What else is to be said.
+    """
+
+    name: str
+    dtype: str
+    shape: str
+    tolerance: Tolerance
+    worst: Deviation | None
+    rtol_to_pass: float
+    failures: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether every run was within tolerance and the interface is the same."""
+        return not self.failures and (self.worst is None or self.worst.passed)
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """A comparison of a converted model with its original. A mismatch is a result, not an exception.
+
+    Attributes:
+        original: File of the original.
+        converted: File of the converted model.
+        seed: Seed of the inputs.
+        samples: Number of input sets for each choice of sizes.
+        cases: The sizes of the dynamic dims that both models ran at.
+        runs: Number of runs that were compared.
+        outputs: One report for each output of the original.
+        failures: What is wrong with the converted model as a whole, in words.
+        notes: What else is to be said.
+    """
+
+    original: Path
+    converted: Path
+    seed: int
+    samples: int
+    cases: tuple[Sizes, ...]
+    runs: int
+    outputs: tuple[OutputReport, ...]
+    failures: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether the converted model may stand in for the original."""
+        return not self.failures and all(o.passed for o in self.outputs)

@@ -1,0 +1,94 @@
+"""A model in onnxruntime on the CPU, graph optimisations off: the Conv that was written is the Conv that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+Array = npt.NDArray[np.generic]
+
+_DTYPES: dict[str, str] = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(double)": "float64",
+    "tensor(bool)": "bool",
+    **{f"tensor({sign}int{bits})": f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
+}
+
+
+class RunError(Exception):
+    """Onnxruntime cannot load a model, or cannot run it on given inputs; one line says why."""
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output of a model.
+
+    Attributes:
+        name: Its name.
+        type: Its type in onnxruntime's words, ``tensor(float)``.
+        shape: An int for a static dim, a str for a symbolic one, None for an unknown one; None for an unknown rank.
+    """
+
+    name: str
+    type: str
+    shape: tuple[int | str | None, ...] | None
+
+    @property
+    def dtype(self) -> str | None:
+        """The numpy name of the element type; None if numpy has none or it is no tensor."""
+        return _DTYPES.get(self.type)
+
+
+class Runner:
+    """A model that is loaded and can be run."""
+
+    def __init__(self, model: Path | bytes) -> None:
+        """Load a model.
+
+        Args:
+            model: Its file, or the bytes of one that has no external data.
+
+        Raises:
+            RunError: Onnxruntime cannot load it.
+        """
+        options = ort.SessionOptions()
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.log_severity_level = 4
+        source = model if isinstance(model, bytes) else str(model)
+        try:
+            self._session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime raises a class for each status, and plain RuntimeError
+            raise RunError(_one_line(error)) from error
+        self.inputs = tuple(map(_port, self._session.get_inputs()))
+        self.outputs = tuple(map(_port, self._session.get_outputs()))
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Any]:
+        """Run the model once.
+
+        Returns:
+            Every output by name: an array, or a list or dict for outputs that are no tensors.
+
+        Raises:
+            RunError: The model does not take these inputs.
+        """
+        names = [port.name for port in self.outputs]
+        try:
+            return dict(zip(names, self._session.run(names, dict(feeds)), strict=True))
+        except Exception as error:
+            raise RunError(_one_line(error)) from error
+
+
+def _port(arg: Any) -> Port:
+    shape: Sequence[int | str | None] | None = arg.shape
+    return Port(arg.name, arg.type, None if shape is None else tuple(shape))
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
