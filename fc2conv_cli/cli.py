@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import traceback
@@ -194,7 +195,10 @@ def _show(
         text = render_text(report, width=width, color=terminal, verbose=verbose)
     if output_file is None:
         sys.stdout.write(text)
+        sys.stdout.flush()
         return
+    if output_file.suffix == ".onnx":
+        raise OutputFileError(output_file, "a report is not written over a model", hint="Name a .txt or .json file.")
     try:
         output_file.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -214,6 +218,9 @@ def main() -> NoReturn:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
+    except BrokenPipeError:  # the reader of stdout (head, less) has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
     except Exception as error:
         if verbose:
             traceback.print_exc()

@@ -126,7 +126,7 @@ def convert(
         return report
     if not plan.layers and output is None:
         return replace(report, status="nothing to convert")
-    check_target(target, path, force=force)
+    check_target(target, path, ir_model, force=force)
     _rewrite(ir_model, analysis)
     report = replace(report, layout_after=_count(ir_model, analysis))
     with draft(ir_model, target) as written:

@@ -27,15 +27,22 @@ _EXTERNAL_THRESHOLD = 1024
 """Tensors up to this many bytes stay in the model file (that is onnx's own default too)."""
 
 
-def check_target(target: Path, original: Path, *, force: bool) -> None:
+def check_target(target: Path, original: Path, model: ir.Model, *, force: bool) -> None:
     """Refuse a target before any work is done for it.
 
+    Args:
+        target: Where to write.
+        original: The file that the model was read from.
+        model: The model, whose weights may be in further files.
+        force: Whether an existing target may be overwritten.
+
     Raises:
-        OutputExistsError: It is the original, or it exists and `force` is not given.
+        OutputExistsError: It is the original or its data, or it exists and `force` is not given.
         OutputFileError: Its folder does not exist, or nothing can be written there.
     """
-    if target.exists() and original.exists() and target.samefile(original):
-        raise OutputExistsError(target, "the output is the input itself", hint="Name another file with -o.")
+    for own in (original, *external_files(model)):
+        if target.exists() and target.samefile(own):
+            raise OutputExistsError(target, "the output is the input itself", hint="Name another file with -o.")
     if target.is_dir():
         raise OutputFileError(target, "this is a folder", hint="Name a file in it.")
     if target.exists() and not force:
@@ -105,6 +112,12 @@ def draft(model: ir.Model, target: Path) -> Iterator[Draft]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def external_files(model: ir.Model) -> list[Path]:
+    """The files besides its own that a model keeps weights in."""
+    tensors = [v.const_value for graph in model.graphs() for v in graph.initializers.values()]
+    return [Path(p) for p in dict.fromkeys(t.path for t in tensors if isinstance(t, ir.ExternalTensor))]
+
+
 def _is_external(model: ir.Model) -> bool:
     tensors = [
         v.const_value for graph in model.graphs() for v in graph.initializers.values() if v.const_value is not None
@@ -129,6 +142,5 @@ def _data_files(target: Path) -> list[Path]:
         model = ir.load(target, format="protobuf")
     except Exception:  # whatever stands there is no model with data of its own
         return []
-    tensors = [v.const_value for graph in model.graphs() for v in graph.initializers.values()]
-    names = {Path(t.location).name for t in tensors if isinstance(t, ir.ExternalTensor)}
-    return [target.parent / n for n in sorted(names) if n.startswith(f"{target.name}.") and n.endswith(".data")]
+    names = (path.name for path in external_files(model))
+    return [target.parent / n for n in names if n.startswith(f"{target.name}.") and n.endswith(".data")]

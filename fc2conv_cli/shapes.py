@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import onnx_ir as ir
 from onnx_shape_inference import SYM_DATA_KEY, infer_symbolic_shapes
 
-from fc2conv_cli.sizes import Shape, Size
+from fc2conv_cli.sizes import PLACEHOLDERS, Shape, Size
 
 _ALIAS = "fc2c_dim_"
 
@@ -22,10 +22,15 @@ _logger = logging.getLogger(__name__)
 
 
 class Shapes:
-    """The shape and dtype of each value; grows while a graph is rewritten."""
+    """The shape and dtype of each value; grows while a graph is rewritten.
 
-    def __init__(self) -> None:
+    Attributes:
+        symbols: The names of symbolic dims that stand in the file itself.
+    """
+
+    def __init__(self, symbols: frozenset[str] = frozenset()) -> None:
         """Start with nothing known."""
+        self.symbols = symbols
         self._shapes: dict[ir.Value, Shape] = {}
         self._dtypes: dict[ir.Value, ir.DataType] = {}
 
@@ -56,7 +61,7 @@ def infer(model: ir.Model) -> Shapes:
     names = _Names()
     declared = {v: names.alias(shape) for v, shape, _ in saved if shape is not None}
     given = {v for v in values if v.producer() is None}
-    shapes = Shapes()
+    shapes = Shapes(names.originals)
     try:
         for v in values:
             v.shape = declared.get(v) if v in given else None
@@ -103,12 +108,16 @@ class _Names:
         self._aliases: dict[str, str] = {}
         self._originals: dict[str, str] = {}
 
+    @property
+    def originals(self) -> frozenset[str]:
+        return frozenset(self._aliases)
+
     def alias(self, shape: ir.Shape) -> ir.Shape:
         dims: list[int | str | None] = []
         for dim in shape:
             if isinstance(dim, int):
                 dims.append(dim)
-            elif dim.value is None:
+            elif dim.value is None or dim.value in PLACEHOLDERS:
                 dims.append(None)
             else:
                 dims.append(self._aliases.setdefault(dim.value, f"{_ALIAS}{len(self._aliases)}"))

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_ZERO = "0"
+_ZERO = "\0"
 """A static 0 is kept as a symbol: it equals only itself and divides only its own multiples, which keeps
 every law below true for empty tensors (0 as a coefficient would make ``0*3 == 0*5`` look like a view)."""
 
@@ -70,6 +70,9 @@ Shape = tuple[Size, ...]
 """The sizes of a value's axes."""
 
 ONE = Size()
+
+PLACEHOLDERS = frozenset({"", "?", "-1", "None", "none", "unk", "unknown"})
+"""Names that exporters give to every dim that they know nothing of; two dims of such a name need not be equal."""
 
 
 def shape_of(dims: Iterable[int | str]) -> Shape:

@@ -68,7 +68,7 @@ class Builder:
         output = node.outputs[0]
         output.name = self.fresh(f"{name}_output")
         dtype = dtype or self._dtype
-        output.shape = ir.Shape([_dim(size) for size in shape])
+        output.shape = ir.Shape([self._dim(size) for size in shape])
         output.type = None if dtype is None else ir.TensorType(dtype)
         self.shapes.record(output, shape, dtype)
         self.graph.insert_before(self._anchor, node)
@@ -149,6 +149,13 @@ class Builder:
         self._taken.add(candidate)
         return candidate
 
+    def _dim(self, size: Size) -> int | str | None:
+        """A dim as the file says it: unknown if it is an expression, or a symbol that inference made up."""
+        if (static := size.static) is not None:
+            return static
+        name = size.symbols[0]
+        return name if size == Size.of(name) and name in self.shapes.symbols else None
+
     def _provenance(self) -> str:
         labels: dict[str, None] = {}
         for node in self._origin:
@@ -181,17 +188,6 @@ class Builder:
 def is_ours(node: ir.Node) -> bool:
     """Whether fc2conv wrote the node."""
     return PROVENANCE in node.metadata_props
-
-
-def _dim(size: Size) -> int | str | None:
-    """A dim as the file says it: a symbol only if it is one dim of the file's own, unknown if it is an expression."""
-    if (static := size.static) is not None:
-        return static
-    return (
-        size.symbols[0]
-        if size.coefficient == 1 and len(size.symbols) == 1 and "fc2c_dim_" not in size.symbols[0]
-        else None
-    )
 
 
 def _all_names(model: ir.Model) -> set[str]:

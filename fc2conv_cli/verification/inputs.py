@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from fc2conv_cli.sizes import PLACEHOLDERS
 from fc2conv_cli.verification.runner import Port
 
 Array = npt.NDArray[np.generic]
@@ -150,4 +151,4 @@ def _table_length(node: ir.Node, index: int, shape_of: object) -> int | None:
 
 
 def _dim_name(port: Port, axis: int, dim: str | None) -> str:
-    return dim or f"{port.name}[{axis}]"
+    return f"{port.name}[{axis}]" if dim is None or dim in PLACEHOLDERS else dim
