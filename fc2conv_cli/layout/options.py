@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import onnx_ir as ir
 
@@ -41,6 +42,7 @@ class ConvForm:
         write: From the 4-D output to the layer's output.
         kernel_shape: kH and kW.
         group: Number of groups.
+        saved: Cost of the layout nodes between source and layer that nothing else reads.
     """
 
     source: ir.Value
@@ -50,6 +52,7 @@ class ConvForm:
     write: View
     kernel_shape: tuple[int, int]
     group: int
+    saved: int
 
     @cached_property
     def read_steps(self) -> list[Step]:
@@ -63,30 +66,40 @@ class ConvForm:
 
     @property
     def cost(self) -> int:
-        """Cost of all layout nodes around the convolution."""
-        return cost(self.read_steps) + cost(self.write_steps)
+        """Cost of the layout nodes around the convolution, less that of those that it makes superfluous."""
+        return cost(self.read_steps) + cost(self.write_steps) - self.saved
 
 
 def conv_forms(layer: FullyConnected, shapes: Shapes) -> Iterator[ConvForm]:
-    """The convolutions that a layer can become, those that read its own input first."""
-    for source, contraction in _sources(layer, shapes):
-        if (direct := _direct(contraction)) is not None:
-            yield _form(source, contraction, direct)
-        for placed in _placements(contraction.positions):
-            yield _form(source, contraction, _stacked(contraction, placed))
+    """The convolutions that a layer can become, those that read farthest up first."""
+    for source in reversed(_sources(layer, shapes)):
+        if (direct := _direct(source.contraction)) is not None:
+            yield _form(source, direct)
+        for placed in _placements(source.contraction.positions):
+            yield _form(source, _stacked(source.contraction, placed))
 
 
-def _sources(layer: FullyConnected, shapes: Shapes) -> Iterator[tuple[ir.Value, Contraction]]:
+class _Source(NamedTuple):
+    """A value that a layer can read, the layer as seen from there, and the cost of what then nobody reads."""
+
+    value: ir.Value
+    contraction: Contraction
+    saved: int
+
+
+def _sources(layer: FullyConnected, shapes: Shapes) -> list[_Source]:
     """The values that the layer can read: its input, and whatever only layout ops lie between."""
-    value, contraction = layer.x, layer.contraction
+    sources = [_Source(layer.x, layer.contraction, 0)]
+    free = True
     while True:
-        yield value, contraction
+        value, contraction, saved = sources[-1]
         node = value.producer()
         view = None if node is None else view_of(node, shapes)
         further = None if view is None else contraction.seen_from(view)
-        if node is None or further is None or node.inputs[0] is None:
-            return
-        value, contraction = node.inputs[0], further
+        if node is None or view is None or further is None or node.inputs[0] is None:
+            return sources
+        free = free and len(value.uses()) == 1 and not value.is_graph_output()
+        sources.append(_Source(node.inputs[0], further, saved + cost(steps(view)) * free))
 
 
 _Layout = tuple[Axis, Axis, Axis, Axis]
@@ -140,8 +153,9 @@ def _merge(axes: tuple[Axis, ...]) -> Axis:
     return tuple(f for a in axes for f in a)
 
 
-def _form(source: ir.Value, contraction: Contraction, layout: _Layout) -> ConvForm:
+def _form(source: _Source, layout: _Layout) -> ConvForm:
     n, c, h, w = layout
+    contraction = source.contraction
     summed, grouped = contraction.summed, contraction.grouped
     groups = tuple(f for f in c if f.label in grouped)
     channels = tuple(f for f in c if f.label in summed)
@@ -155,11 +169,12 @@ def _form(source: ir.Value, contraction: Contraction, layout: _Layout) -> ConvFo
     assert kh is not None
     assert kw is not None
     return ConvForm(
-        source,
+        source.value,
         read=View(contraction.x, layout),
         weight=weight,
         bias=View(contraction.bias, (outs,)),
         write=View((n, outs, rest[0], rest[1]), contraction.y),
         kernel_shape=(kh, kw),
         group=contraction.groups,
+        saved=source.saved,
     )

@@ -77,11 +77,14 @@ def regroup(source: Shape, target: Shape) -> list[Step]:
     if source == target:
         return []
     dropped, added = _unit_axes(source, target)
-    if dropped is not None and not (dropped and added):
-        if added:
-            return [Step("Unsqueeze", tuple(added), target)]
-        return [Step("Squeeze", tuple(dropped), target)]
-    return [Step("Reshape", _reshape_operand(source, target), target)]
+    operand = _reshape_operand(source, target)
+    if dropped is None or (dropped and added and operand != COMPUTED):
+        return [Step("Reshape", operand, target)]
+    squeezed = tuple(size for i, size in enumerate(source) if i not in dropped)
+    return [
+        *([Step("Squeeze", tuple(dropped), squeezed)] if dropped else []),
+        *([Step("Unsqueeze", tuple(added), target)] if added else []),
+    ]
 
 
 def _unit_axes(source: Shape, target: Shape) -> tuple[list[int] | None, list[int]]:

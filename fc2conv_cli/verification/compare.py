@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -148,11 +148,15 @@ def _differences(ours: Port, theirs: Port) -> list[str]:
     found = []
     if ours.type != theirs.type:
         found.append(f"is {theirs.type}, was {ours.type}")
-    if ours.shape is not None and theirs.shape is not None:
-        static = [d if isinstance(d, int) else None for d in ours.shape]
-        if static != [d if isinstance(d, int) else None for d in theirs.shape]:
-            found.append(f"has shape {_shape_text(theirs)}, had {_shape_text(ours)}")
+    if ours.shape is not None and theirs.shape is not None and not _shapes_agree(ours.shape, theirs.shape):
+        found.append(f"has shape {_shape_text(theirs)}, had {_shape_text(ours)}")
     return found
+
+
+def _shapes_agree(ours: Sequence[int | str | None], theirs: Sequence[int | str | None]) -> bool:
+    """Whether no static dim contradicts another; one that only one side knows shows in the runs."""
+    pairs = zip(ours, theirs, strict=False)
+    return len(ours) == len(theirs) and all(a == b for a, b in pairs if isinstance(a, int) and isinstance(b, int))
 
 
 def _shape_text(port: Port) -> str:

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from helpers import converted, gemm, matmul, model, ops, random, save, value
+from onnx import TensorProto, helper, numpy_helper
+
+from fc2conv_cli import inspect
+from fc2conv_cli.layers import reasons
+
+
+def skips(proto: onnx.ModelProto, folder: Path) -> list[tuple[str, str]]:
+    report = inspect(save(proto, folder / "model.onnx"))
+    assert not report.plan.layers
+    return [(s.name, s.reason.code) for s in report.plan.skips]
+
+
+def test_two_runtime_operands_are_no_layer(tmp_path: Path) -> None:
+    node = helper.make_node("MatMul", ["x", "w"], ["y"], name="scores")
+    proto = model([node], [value("x", ["N", 4]), value("w", [4, 3])], [value("y", None)])
+    assert skips(proto, tmp_path) == [("scores", "FC2C-TWO-RUNTIME-OPERANDS")]
+    assert inspect(tmp_path / "model.onnx").plan.found == 0
+
+
+def test_two_constants_are_no_layer(tmp_path: Path) -> None:
+    nodes = [helper.make_node("MatMul", ["v", "w"], ["z"], name="fold"), helper.make_node("Add", ["x", "z"], ["y"])]
+    proto = model(nodes, [value("x", [2, 3])], [value("y", None)], {"v": random((2, 4)), "w": random((4, 3))})
+    assert skips(proto, tmp_path) == [("fold", "FC2C-CONSTANT-RESULT")]
+
+
+@pytest.mark.parametrize("ir_version", [3, 4, 8])
+def test_a_weight_that_a_caller_may_override_is_left(tmp_path: Path, ir_version: int) -> None:
+    proto = matmul(["N", 4], random((4, 3)), ir_version=ir_version)
+    if ir_version > 3:
+        proto.graph.input.append(value("w", [4, 3]))
+        assert skips(proto, tmp_path) == [("fc", "FC2C-OVERRIDABLE-WEIGHT")]
+    else:
+        path, _ = converted(proto, tmp_path)
+        assert "MatMul" not in ops(path)
+        left = onnx.load(path).graph
+        assert {i.name for i in left.initializer} <= {i.name for i in left.input}
+        assert "w" not in {i.name for i in left.input}
+
+
+def test_a_quantised_weight_is_left(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("DequantizeLinear", ["q", "s"], ["w"]),
+        helper.make_node("Transpose", ["w"], ["wt"]),
+        helper.make_node("MatMul", ["x", "wt"], ["y"], name="fc"),
+    ]
+    constants = {"q": np.ones((3, 4), np.int8), "s": np.float32(0.5).reshape(())}
+    proto = model(nodes, [value("x", ["N", 4])], [value("y", None)], constants)
+    assert skips(proto, tmp_path) == [("fc", "FC2C-QUANTIZED-WEIGHT")]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.int32])
+def test_other_dtypes_are_left(tmp_path: Path, dtype: type) -> None:
+    onnx_type = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    proto = matmul(["N", 4], np.ones((4, 3), dtype), dtype=onnx_type)
+    assert skips(proto, tmp_path) == [("fc", "FC2C-UNSUPPORTED-DTYPE")]
+
+
+def test_spellings_to_come_are_left(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Einsum", ["x", "w"], ["a"], name="einsum", equation="nk,km->nm"),
+        helper.make_node("FusedMatMul", ["a", "v"], ["b"], name="fused", domain="com.microsoft"),
+        helper.make_node("Einsum", ["b", "b"], ["y"], name="product", equation="nk,nk->nk"),
+    ]
+    constants = {"w": random((4, 3)), "v": random((3, 3))}
+    proto = model(nodes, [value("x", ["N", 4])], [value("y", None)], constants, extra_opsets={"com.microsoft": 1})
+    assert skips(proto, tmp_path) == [("einsum", "FC2C-UNSUPPORTED-OP"), ("fused", "FC2C-UNSUPPORTED-OP")]
+
+
+def test_layers_of_subgraphs_and_functions_are_left(tmp_path: Path) -> None:
+    inner = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["branch"], name="inner")], "then", [], [value("branch", ["N", 3])]
+    )
+    other = helper.make_graph([helper.make_node("Neg", ["u"], ["no"])], "else", [], [value("no", ["N", 3])])
+    function = helper.make_function(
+        "local", "Linear", ["a"], ["b"],
+        [
+            helper.make_node("Constant", [], ["fw"], value=numpy_helper.from_array(random((3, 3)))),
+            helper.make_node("MatMul", ["a", "fw"], ["b"], name="in_function"),
+        ],
+        [helper.make_opsetid("", 17)],
+    )  # fmt: skip
+    nodes = [
+        helper.make_node("If", ["cond"], ["z"], then_branch=inner, else_branch=other),
+        helper.make_node("Linear", ["z"], ["y"], domain="local"),
+    ]
+    proto = model(
+        nodes,
+        [value("cond", [], TensorProto.BOOL), value("x", ["N", 4]), value("u", ["N", 3])],
+        [value("y", None)],
+        {"w": random((4, 3))},
+        extra_opsets={"local": 1},
+    )
+    proto.functions.append(function)
+    assert skips(proto, tmp_path) == [("inner", "FC2C-IN-SUBGRAPH"), ("in_function", "FC2C-IN-FUNCTION")]
+
+
+def test_an_invalid_layer_is_left(tmp_path: Path) -> None:
+    assert skips(matmul([2, 5], random((4, 3))), tmp_path) == [("fc", "FC2C-INVALID-SHAPES")]
+    assert skips(gemm([2, 5], random((4, 3))), tmp_path) == [("fc", "FC2C-INVALID-SHAPES")]
+
+
+def test_every_reason_is_a_stable_sentence_with_advice() -> None:
+    codes = [reason.code for reason in reasons.REASONS]
+    assert len(set(codes)) == len(codes)
+    for reason in reasons.REASONS:
+        assert reason.code.startswith("FC2C-")
+        assert reason.sentence[0].islower()
+        assert not reason.sentence.endswith(".")
+        assert reason.advice.endswith(".")
+    declared = [r for r in vars(reasons).values() if isinstance(r, reasons.Reason)]
+    assert set(declared) == set(reasons.REASONS)
