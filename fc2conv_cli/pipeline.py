@@ -24,7 +24,7 @@ from fc2conv_cli.layout.nodes import LayoutCount, count_layout_nodes
 from fc2conv_cli.layout.simplify import simplify
 from fc2conv_cli.layout.solve import solve
 from fc2conv_cli.records import Plan
-from fc2conv_cli.save import Draft, check_target, draft
+from fc2conv_cli.save import Draft, check_target, draft, external_files
 from fc2conv_cli.shapes import Shapes, infer
 from fc2conv_cli.verification.compare import Settings, compare_models
 from fc2conv_cli.verification.report import VerifyReport
@@ -127,9 +127,10 @@ def convert(
     if not plan.layers and output is None:
         return replace(report, status="nothing to convert")
     check_target(target, path, ir_model, force=force)
+    external = bool(external_files(ir_model))
     _rewrite(ir_model, analysis)
     report = replace(report, layout_after=_count(ir_model, analysis))
-    with draft(ir_model, target) as written:
+    with draft(ir_model, target, external=external) as written:
         _assert_valid(written, skip=bool(analysis.notes))
         if verify:
             found = compare_models(path, written.path, settings or Settings())

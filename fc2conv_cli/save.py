@@ -85,10 +85,13 @@ class Draft:
 
 
 @contextlib.contextmanager
-def draft(model: ir.Model, target: Path) -> Iterator[Draft]:
+def draft(model: ir.Model, target: Path, *, external: bool) -> Iterator[Draft]:
     """Write a model to a temporary folder beside `target`; the folder is gone afterwards.
 
-    Weights are kept in one external data file if the model already keeps any there, or would not fit a protobuf.
+    Args:
+        model: The model.
+        target: Where the draft will be published.
+        external: Whether to keep weights in a data file; one that would not fit a protobuf does in any case.
 
     Raises:
         OutputFileError: The disk is full, or the folder cannot be written to.
@@ -101,7 +104,7 @@ def draft(model: ir.Model, target: Path) -> Iterator[Draft]:
         ) from error
     try:
         path = folder / target.name
-        data = _data_name(target) if _is_external(model) else None
+        data = _data_name(target) if external or _is_too_large(model) else None
         try:
             ir.save(model, path, format="protobuf", external_data=data, size_threshold_bytes=_EXTERNAL_THRESHOLD)
         except OSError as error:
@@ -118,12 +121,10 @@ def external_files(model: ir.Model) -> list[Path]:
     return [Path(p) for p in dict.fromkeys(t.path for t in tensors if isinstance(t, ir.ExternalTensor))]
 
 
-def _is_external(model: ir.Model) -> bool:
-    tensors = [
-        v.const_value for graph in model.graphs() for v in graph.initializers.values() if v.const_value is not None
-    ]
-    inside = sum(t.nbytes for t in tensors if not isinstance(t, ir.ExternalTensor))
-    return any(isinstance(t, ir.ExternalTensor) for t in tensors) or inside > _PROTOBUF_LIMIT - _PROTOBUF_MARGIN
+def _is_too_large(model: ir.Model) -> bool:
+    tensors = (v.const_value for graph in model.graphs() for v in graph.initializers.values())
+    inside = sum(t.nbytes for t in tensors if t is not None and not isinstance(t, ir.ExternalTensor))
+    return inside > _PROTOBUF_LIMIT - _PROTOBUF_MARGIN
 
 
 def _data_name(target: Path) -> str:

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+import pytest
+from helpers import SAMPLES, assert_close, matmul, random, run, save
+from onnx import helper
+
+from fc2conv_cli import convert, errors
+from fc2conv_cli import save as saving
+
+
+def model_file(folder: Path) -> Path:
+    return save(matmul(["N", 4], random((4, 3)), random((3,))), folder / "model.onnx")
+
+
+def external_file(folder: Path, rows: int = 64) -> Path:
+    path = folder / "model.onnx"
+    proto = matmul(["N", rows], random((rows, 32)), random((32,)))
+    onnx.save(proto, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    return path
+
+
+def test_the_default_output_is_beside_the_input(tmp_path: Path) -> None:
+    report = convert(model_file(tmp_path))
+    assert report.output == tmp_path / "model.conv.onnx"
+    assert sorted(os.listdir(tmp_path)) == ["model.conv.onnx", "model.onnx"]
+
+
+def test_external_data_stays_external(tmp_path: Path) -> None:
+    path = external_file(tmp_path)
+    out = tmp_path / "out.onnx"
+    convert(path, out)
+    assert sorted(os.listdir(tmp_path)) == ["model.onnx", "out.onnx", "out.onnx.data", "weights.bin"]
+    x = {"x": random((3, 64))}
+    assert_close(run(out, x), run(path, x))
+    assert out.stat().st_size < 2048
+
+
+def test_overwriting_swaps_the_data_file_and_cleans_up(tmp_path: Path) -> None:
+    path, out = external_file(tmp_path), tmp_path / "out.onnx"
+    convert(path, out)
+    convert(path, out, force=True)
+    assert sorted(os.listdir(tmp_path)) == ["model.onnx", "out.onnx", "out.onnx.1.data", "weights.bin"]
+    x = {"x": random((3, 64))}
+    assert_close(run(out, x), run(path, x))
+
+
+def test_a_data_file_of_somebody_else_is_not_overwritten(tmp_path: Path) -> None:
+    path = external_file(tmp_path)
+    (tmp_path / "out.onnx.data").write_text("mine")
+    convert(path, tmp_path / "out.onnx")
+    assert (tmp_path / "out.onnx.data").read_text() == "mine"
+
+
+def test_a_model_too_large_for_a_protobuf_gets_a_data_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saving, "_PROTOBUF_LIMIT", saving._PROTOBUF_MARGIN + 4096)
+    path = save(matmul(["N", 64], random((64, 32))), tmp_path / "model.onnx")
+    convert(path, tmp_path / "out.onnx")
+    assert (tmp_path / "out.onnx.data").stat().st_size == 64 * 32 * 4
+    x = {"x": random((3, 64))}
+    assert_close(run(tmp_path / "out.onnx", x), run(path, x))
+
+
+def test_targets_that_are_refused(tmp_path: Path) -> None:
+    path = model_file(tmp_path)
+    link = tmp_path / "link.onnx"
+    link.symlink_to(path)
+    for target in (path, link, tmp_path / "." / "model.onnx"):
+        with pytest.raises(errors.OutputExistsError, match="input itself"):
+            convert(path, target, force=True)
+    (tmp_path / "there.onnx").write_text("mine")
+    with pytest.raises(errors.OutputExistsError, match="already exists"):
+        convert(path, tmp_path / "there.onnx")
+    assert (tmp_path / "there.onnx").read_text() == "mine"
+    with pytest.raises(errors.OutputFileError, match="folder"):
+        convert(path, tmp_path, force=True)
+    with pytest.raises(errors.OutputFileError, match="does not exist"):
+        convert(path, tmp_path / "no" / "out.onnx")
+
+
+def test_the_data_of_the_input_is_no_target(tmp_path: Path) -> None:
+    path = external_file(tmp_path)
+    before = (tmp_path / "weights.bin").read_bytes()
+    with pytest.raises(errors.OutputExistsError, match="input itself"):
+        convert(path, tmp_path / "weights.bin", force=True)
+    assert (tmp_path / "weights.bin").read_bytes() == before
+
+
+def test_a_failure_while_writing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object, **kwargs: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(ir, "save", full)
+    with pytest.raises(errors.OutputFileError, match="No space left"):
+        convert(model_file(tmp_path))
+    assert os.listdir(tmp_path) == ["model.onnx"]
+
+
+def test_a_file_size_limit_leaves_nothing(tmp_path: Path) -> None:
+    external_file(tmp_path, rows=4096)  # 512 kB of weights
+    code = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536));"
+        "sys.argv = ['fc2conv', 'convert', 'model.onnx'];"
+        "from fc2conv_cli.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "cannot be written" in done.stderr
+    assert sorted(os.listdir(tmp_path)) == ["model.onnx", "weights.bin"]
+
+
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_kill_at_any_moment_leaves_no_half_a_file(tmp_path: Path, kind: signal.Signals) -> None:
+    source = (SAMPLES / "vgg_head.onnx").resolve()
+    out = tmp_path / "out.onnx"
+    command = [sys.executable, "-m", "fc2conv_cli", "convert", str(source), "-o", str(out), "-q"]
+    for delay in (0.5, 0.8, 1.0, 1.1, 1.2):
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        time.sleep(delay)
+        process.send_signal(kind)
+        process.wait()
+        if out.exists():  # then it is whole
+            onnx.checker.check_model(str(out))
+            out.unlink()
+        if kind is not signal.SIGKILL:
+            assert os.listdir(tmp_path) == []
+
+
+def test_what_the_conversion_does_not_touch_survives(tmp_path: Path) -> None:
+    proto = matmul(["batch-size", 4], random((4, 3)), random((3,)), opset=15, ir_version=8)
+    proto.graph.node.insert(0, helper.make_node("Relu", ["x"], ["r"], doc_string="a node"))  # unnamed
+    proto.graph.node[1].input[0] = "r"
+    proto.graph.node.append(helper.make_node("Neg", ["y"], ["last"], name="neg"))
+    proto.graph.output.append(helper.make_tensor_value_info("last", 1, ["batch-size", 3]))
+    proto.graph.doc_string, proto.doc_string = "a graph", "a model"
+    proto.producer_name, proto.producer_version, proto.domain, proto.model_version = "me", "1", "my.domain", 5
+    helper.set_model_props(proto, {"task": "test"})
+    path = save(proto, tmp_path / "model.onnx")
+    original = path.read_bytes()
+    report = convert(path)
+    assert path.read_bytes() == original
+    assert report.output is not None
+    after = onnx.load(report.output)
+    assert after.graph.input == proto.graph.input
+    assert after.graph.output == proto.graph.output
+    assert (after.ir_version, after.opset_import) == (proto.ir_version, proto.opset_import)
+    assert after.metadata_props == proto.metadata_props
+    for field in ("doc_string", "producer_name", "producer_version", "domain", "model_version"):
+        assert getattr(after, field) == getattr(proto, field)
+    assert after.graph.doc_string == "a graph"
+    assert after.graph.node[0] == proto.graph.node[0]
+    assert after.graph.node[-1] == proto.graph.node[-1]
+    assert [n.name for n in after.graph.node if n.op_type == "Conv"] == ["fc"]

@@ -1,0 +1,218 @@
+"""The gate on its own: a wrong model does not pass, and a right one does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from helpers import INT64, SAMPLES, converted, gemm, matmul, model, random, save, value
+from onnx import TensorProto, helper, numpy_helper
+
+from fc2conv_cli import Settings, errors, verify
+from fc2conv_cli.verification.report import VerifyReport
+
+
+def initializer(proto: onnx.ModelProto, suffix: str) -> onnx.TensorProto:
+    return next(t for t in proto.graph.initializer if t.name.endswith(suffix))
+
+
+def change(proto: onnx.ModelProto, suffix: str, how: Callable[[np.ndarray], np.ndarray]) -> None:
+    tensor = initializer(proto, suffix)
+    array = np.ascontiguousarray(how(numpy_helper.to_array(tensor).copy()))
+    tensor.CopyFrom(numpy_helper.from_array(array.astype(np.float32), tensor.name))
+
+
+def one_weight(array: np.ndarray) -> np.ndarray:
+    array.flat[np.abs(array).argmax()] *= 1.01
+    return array
+
+
+def swapped(array: np.ndarray) -> np.ndarray:
+    array[[0, 1]] = array[[1, 0]]
+    return array
+
+
+def no_bias(proto: onnx.ModelProto) -> None:
+    del next(n for n in proto.graph.node if n.op_type == "Conv" and len(n.input) > 2).input[2:]
+
+
+def rename_output(proto: onnx.ModelProto) -> None:
+    old = proto.graph.output[0].name
+    for node in proto.graph.node:
+        node.output[:] = ["renamed" if name == old else name for name in node.output]
+    proto.graph.output[0].name = "renamed"
+
+
+def retype_output(proto: onnx.ModelProto) -> None:
+    name = proto.graph.output[0].name
+    proto.graph.node.append(helper.make_node("Cast", [f"{name}_f"], [name], to=TensorProto.DOUBLE))
+    for node in proto.graph.node[:-1]:
+        node.output[:] = [f"{name}_f" if n == name else n for n in node.output]
+    proto.graph.output[0].type.tensor_type.elem_type = TensorProto.DOUBLE
+
+
+def freeze_batch(proto: onnx.ModelProto) -> None:
+    for v in (*proto.graph.input, *proto.graph.output):
+        v.type.tensor_type.shape.dim[0].dim_value = 1
+
+
+MUTANTS: dict[str, Callable[[onnx.ModelProto], None]] = {
+    "one weight off by 1 %": lambda p: change(p, "linear.weight", one_weight),
+    "two output channels swapped": lambda p: change(p, "linear.weight", swapped),
+    "kernel flipped": lambda p: change(p, "linear.weight", lambda a: a[:, :, ::-1, ::-1]),
+    "kernel transposed": lambda p: change(p, "linear.weight", lambda a: a.transpose(0, 1, 3, 2)),
+    "input channels reversed": lambda p: change(p, "linear.weight", lambda a: a[:, ::-1]),
+    "bias missing": no_bias,
+    "bias negated": lambda p: change(p, "linear.bias", lambda a: -a),
+    "bias of a neighbour": lambda p: change(p, "linear.bias", lambda a: np.roll(a, 1)),
+    "NaN weight": lambda p: change(p, "linear.weight", lambda a: np.where(a == a.max(), np.nan, a)),
+    "output renamed": rename_output,
+    "output retyped": retype_output,
+    "batch frozen": freeze_batch,
+}
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("digits")
+    path, _ = converted(onnx.load(SAMPLES / "digits_cnn.onnx"), folder)
+    return folder / "model.onnx", path
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_broken_conversion_does_not_pass(digits: tuple[Path, Path], tmp_path: Path, name: str) -> None:
+    original, right = digits
+    proto = onnx.load(right)
+    MUTANTS[name](proto)
+    report = verify(original, save(proto, tmp_path / "mutant.onnx"))
+    assert not report.passed
+
+
+def test_the_right_conversion_passes(digits: tuple[Path, Path]) -> None:
+    report = verify(*digits)
+    assert report.passed
+    assert report.runs == 8
+    (output,) = report.outputs
+    assert output.worst is not None
+    assert 0 < output.worst.max_relative < 1e-5
+    assert verify(*digits) == report  # seeded
+
+
+def pair(tmp_path: Path, ours: onnx.ModelProto, theirs: onnx.ModelProto, **settings: object) -> VerifyReport:
+    return verify(save(ours, tmp_path / "a.onnx"), save(theirs, tmp_path / "b.onnx"), settings=Settings(**settings))  # type: ignore[arg-type]
+
+
+def test_wrong_at_one_size_only(tmp_path: Path) -> None:
+    w = random((4, 3))
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["z"]),
+        helper.make_node("Shape", ["x"], ["s"], end=1),
+        helper.make_node("Equal", ["s", "three"], ["e"]),
+        helper.make_node("Cast", ["e"], ["f"], to=1),
+        helper.make_node("Add", ["z", "f"], ["y"]),
+    ]
+    wrong = model(nodes, [value("x", ["N", 4])], [value("y", ["N", 3])], {"w": w, "three": np.array([3])})
+    report = pair(tmp_path, matmul(["N", 4], w), wrong)
+    assert not report.passed
+    assert report.outputs[0].worst is not None
+    assert report.outputs[0].worst.max_abs == pytest.approx(1.0)
+
+
+def test_another_order_of_outputs_or_inputs_fails(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Relu", ["x"], ["a"]), helper.make_node("Neg", ["z"], ["b"])]
+    inputs, outputs = [value("x", [2]), value("z", [2])], [value("a", [2]), value("b", [2])]
+    ours = model(nodes, inputs, outputs)
+    for theirs in (model(nodes, inputs, outputs[::-1]), model(nodes, inputs[::-1], outputs)):
+        report = pair(tmp_path, ours, theirs)
+        assert not report.passed
+        assert "in another order" in report.failures[0]
+
+
+def test_missing_and_extra_ports_are_named(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Relu", ["x"], ["a"]), helper.make_node("Neg", ["x"], ["b"])]
+    ours = model(nodes, [value("x", [2])], [value("a", [2]), value("b", [2])])
+    theirs = model(nodes[:1], [value("x", [2])], [value("a", [2])])
+    report = pair(tmp_path, ours, theirs)
+    assert report.outputs[1].failures == ("is missing from the converted model",)
+    assert pair(tmp_path, theirs, ours).failures == ("output 'b' is not in the original",)
+
+
+def test_a_static_shape_that_differs(tmp_path: Path) -> None:
+    report = pair(tmp_path, matmul([2, 4], random((4, 3))), matmul([2, 4], random((4, 5))))
+    assert report.outputs[0].failures == ("has shape [2, 5], had [2, 3]",)
+
+
+def test_a_model_that_onnxruntime_does_not_load_does_not_pass(tmp_path: Path) -> None:
+    theirs = matmul(["N", 4], random((4, 3)))
+    theirs.graph.node[0].op_type = "NoSuchOp"
+    theirs.graph.node[0].domain = "nobody"
+    theirs.opset_import.append(helper.make_opsetid("nobody", 1))
+    report = pair(tmp_path, matmul(["N", 4], random((4, 3))), theirs)
+    assert not report.passed
+    assert "cannot load the converted model" in report.failures[0]
+
+
+def test_an_original_that_onnxruntime_does_not_run_is_an_error(tmp_path: Path) -> None:
+    gone = gemm([2, 4], random((4, 3)), random((3,)), opset=6, ir_version=3, broadcast=1)
+    with pytest.raises(errors.UnrunnableModelError, match="cannot load") as caught:
+        pair(tmp_path, gone, gone)
+    assert "--no-verify" in caught.value.hint
+    nodes = [helper.make_node("Reshape", ["x", "s"], ["y"])]
+    never = model(nodes, [value("x", ["N", 7])], [value("y", [5, 11])], {"s": np.array([5, 11])})
+    with pytest.raises(errors.UnrunnableModelError, match="cannot run it"):
+        pair(tmp_path, never, never)
+
+
+def test_an_input_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+    nodes = [helper.make_node("StringNormalizer", ["x"], ["y"])]
+    strings = model(nodes, [value("x", [2], TensorProto.STRING)], [value("y", [None], TensorProto.STRING)])
+    with pytest.raises(errors.UnrunnableModelError, match=r"input 'x' is tensor\(string\)"):
+        pair(tmp_path, strings, strings)
+
+
+def test_sizes_that_the_original_refuses_are_noted_and_others_found(tmp_path: Path) -> None:
+    w = random((4, 3, 6, 6))
+    nodes = [helper.make_node("Conv", ["x", "w"], ["c"]), helper.make_node("GlobalAveragePool", ["c"], ["y"])]
+    image = model(nodes, [value("x", ["N", 3, "H", "W"])], [value("y", ["N", 4, 1, 1])], {"w": w})
+    report = pair(tmp_path, image, image)
+    assert report.passed
+    assert report.cases == ({"N": 8, "H": 8, "W": 8},)
+
+
+def test_indices_stay_in_their_table(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Gather", ["table", "ids"], ["e"]), helper.make_node("MatMul", ["e", "w"], ["y"])]
+    constants = {"table": random((3, 4)), "w": random((4, 3))}
+    proto = model(nodes, [value("ids", ["N", "S"], INT64)], [value("y", ["N", "S", 3])], constants)
+    assert pair(tmp_path, proto, proto).runs == 16
+
+
+def test_tolerances_and_samples_are_the_users(tmp_path: Path) -> None:
+    w = random((4, 3))
+    ours, theirs = matmul([2, 4], w), matmul([2, 4], w * np.float32(1.001))
+    assert not pair(tmp_path, ours, theirs).passed
+    loose = pair(tmp_path, ours, theirs, rtol=0.01, samples=2)
+    assert loose.passed
+    assert loose.runs == 2
+    strict = pair(tmp_path, ours, theirs)
+    needed = strict.outputs[0].rtol_to_pass
+    assert pair(tmp_path, ours, theirs, rtol=needed * 1.0001).passed
+    assert not pair(tmp_path, ours, theirs, rtol=needed * 0.99).passed
+
+
+def test_nan_on_both_sides_is_noted(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Sqrt", ["x"], ["y"])]
+    report = pair(tmp_path, *[model(nodes, [value("x", [64])], [value("y", [64])])] * 2)
+    assert report.passed
+    assert "both NaN" in report.outputs[0].notes[0]
+
+
+def test_outputs_that_are_sequences(tmp_path: Path) -> None:
+    nodes = [helper.make_node("SplitToSequence", ["x"], ["y"], axis=0)]
+    out = helper.make_tensor_sequence_value_info("y", TensorProto.FLOAT, None)
+    proto = helper.make_model(
+        helper.make_graph(nodes, "s", [value("x", [3, 2])], [out]), opset_imports=[helper.make_opsetid("", 17)], ir_version=8
+    )
+    assert pair(tmp_path, proto, proto).passed

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from helpers import INT64, model, random, save, value
+from onnx import helper
+
+from fc2conv_cli.verification.inputs import attempts, dynamic_dims, sample, table_lengths
+from fc2conv_cli.verification.runner import Port
+
+X = Port("x", "tensor(float)", ("N", 4, "S"))
+IDS = Port("ids", "tensor(int64)", ("N", None))
+
+
+def test_every_dim_is_tried_at_1_and_3_and_mixed() -> None:
+    assert dynamic_dims([X, IDS]) == ["N", "S", "ids[1]"]
+    first = attempts([X])[0]
+    assert first.cases == ({"N": 1, "S": 1}, {"N": 3, "S": 3}, {"N": 1, "S": 3}, {"N": 3, "S": 1})
+    assert attempts([Port("x", "tensor(float)", (2, 4))])[0].cases == ({},)
+
+
+def test_placeholders_are_dims_of_their_own() -> None:
+    assert dynamic_dims([Port("x", "tensor(float)", ("?", "?"))]) == ["x[0]", "x[1]"]
+
+
+def test_equal_seeds_give_equal_inputs() -> None:
+    one = sample([X, IDS], {"N": 3, "S": 2, "ids[1]": 5}, 10, {}, (7, 0, 1))
+    two = sample([X, IDS], {"N": 3, "S": 2, "ids[1]": 5}, 10, {}, (7, 0, 1))
+    other = sample([X, IDS], {"N": 3, "S": 2, "ids[1]": 5}, 10, {}, (8, 0, 1))
+    for name in one:
+        np.testing.assert_array_equal(one[name], two[name])
+    assert not np.array_equal(one["x"], other["x"])
+    assert one["x"].shape == (3, 4, 2)
+    assert one["x"].dtype == np.float32
+
+
+def test_integers_stay_below_the_table_that_they_look_up(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Cast", ["ids"], ["i32"], to=6),
+        helper.make_node("Unsqueeze", ["i32", "axes"], ["u"]),
+        helper.make_node("Gather", ["table", "u"], ["e"]),
+        helper.make_node("Gather", ["short", "kinds"], ["k"], axis=1),
+        helper.make_node("OneHot", ["classes", "depth", "onoff"], ["hot"]),
+    ]
+    constants = {
+        "axes": np.array([0]), "table": random((5, 4)), "short": random((4, 2)),
+        "depth": np.array(3), "onoff": np.array([0, 1]),
+    }  # fmt: skip
+    inputs = [value("ids", ["N"], INT64), value("kinds", ["N"], INT64), value("classes", ["N"], INT64)]
+    outputs = [value("e", None), value("k", None), value("hot", None, INT64)]
+    path = save(model(nodes, inputs, outputs, constants), tmp_path / "m.onnx")
+    assert table_lengths(path) == {"ids": 5, "kinds": 2, "classes": 3}
+    drawn = sample([IDS], {"N": 50, "ids[1]": 4}, 10, {"ids": 5}, (0,))["ids"]
+    assert set(drawn.ravel().tolist()) == set(range(5))
+
+
+def test_booleans_and_scalars() -> None:
+    ports = [Port("flag", "tensor(bool)", ()), Port("half", "tensor(float16)", (1,))]
+    feeds = sample(ports, {}, 10, {}, (0,))
+    assert feeds["flag"].shape == ()
+    assert feeds["flag"].dtype == np.bool_
+    assert feeds["half"].dtype == np.float16
