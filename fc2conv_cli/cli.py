@@ -194,8 +194,12 @@ def _show(
         width = shutil.get_terminal_size().columns if terminal else None
         text = render_text(report, width=width, color=terminal, verbose=verbose)
     if output_file is None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except BrokenPipeError:  # the reader (head, less) has gone; Python would complain again when it closes stdout
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(128 + signal.SIGPIPE) from None
         return
     if output_file.suffix == ".onnx":
         raise OutputFileError(output_file, "a report is not written over a model", hint="Name a .txt or .json file.")
@@ -218,9 +222,6 @@ def main() -> NoReturn:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
-    except BrokenPipeError:  # the reader of stdout (head, less) has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(128 + signal.SIGPIPE)
     except Exception as error:
         if verbose:
             traceback.print_exc()

@@ -7,16 +7,20 @@ as a difference) or ``?`` (read as a syntax error).
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
 from collections.abc import Iterator
 
 import onnx_ir as ir
-from onnx_shape_inference import SYM_DATA_KEY, infer_symbolic_shapes
+from onnx_shape_inference import SYM_DATA_KEY, infer_symbolic_shapes, registry
 
 from fc2conv_cli.sizes import PLACEHOLDERS, Shape, Size
 
 _ALIAS = "fc2c_dim_"
+
+_EARLY_OPERATORS = {"LayerNormalization": 17, "Gelu": 20}
+"""Operators that files use before the opset that made them standard, and that opset."""
 
 _logger = logging.getLogger(__name__)
 
@@ -82,12 +86,23 @@ def infer(model: ir.Model) -> Shapes:
 
 def _run(model: ir.Model) -> bool:
     logging.getLogger("onnx_shape_inference").setLevel(logging.ERROR)
+    _know_early_operators()
     try:
         infer_symbolic_shapes(model, warn_on_missing=False, adopt_declared_symbols=False)
     except Exception:  # an odd node stops the whole engine; what was inferred until then still holds
         _logger.debug("shape inference stopped early", exc_info=True)
         return False
     return True
+
+
+@functools.cache
+def _know_early_operators() -> None:
+    """Let operators that onnxruntime took before they were standard be inferred at every opset."""
+    registry.collect()
+    for op_type, version in _EARLY_OPERATORS.items():
+        infer_shape = registry.get("", op_type, version)
+        if infer_shape is not None:
+            registry.register("", op_type, since_version=1)(infer_shape)
 
 
 def _all_values(model: ir.Model) -> Iterator[ir.Value]:

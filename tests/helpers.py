@@ -102,6 +102,11 @@ def ops(path: Path) -> list[str]:
     return [node.op_type for node in onnx.load(path, load_external_data=False).graph.node]
 
 
+def names(folder: Path) -> list[str]:
+    """What is in a folder, hidden files included."""
+    return sorted(p.name for p in folder.iterdir())
+
+
 def random(shape: Sequence[int], dtype: Any = np.float32, seed: int = 0) -> np.ndarray:
     return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(dtype)
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from pathlib import Path
 import onnx
 import onnx_ir as ir
 import pytest
-from helpers import SAMPLES, assert_close, matmul, random, run, save
+from helpers import SAMPLES, assert_close, matmul, names, random, run, save
 from onnx import helper
 
 from fc2conv_cli import convert, errors
@@ -31,14 +30,14 @@ def external_file(folder: Path, rows: int = 64) -> Path:
 def test_the_default_output_is_beside_the_input(tmp_path: Path) -> None:
     report = convert(model_file(tmp_path))
     assert report.output == tmp_path / "model.conv.onnx"
-    assert sorted(os.listdir(tmp_path)) == ["model.conv.onnx", "model.onnx"]
+    assert names(tmp_path) == ["model.conv.onnx", "model.onnx"]
 
 
 def test_external_data_stays_external(tmp_path: Path) -> None:
     path = external_file(tmp_path)
     out = tmp_path / "out.onnx"
     convert(path, out)
-    assert sorted(os.listdir(tmp_path)) == ["model.onnx", "out.onnx", "out.onnx.data", "weights.bin"]
+    assert names(tmp_path) == ["model.onnx", "out.onnx", "out.onnx.data", "weights.bin"]
     x = {"x": random((3, 64))}
     assert_close(run(out, x), run(path, x))
     assert out.stat().st_size < 2048
@@ -48,7 +47,7 @@ def test_overwriting_swaps_the_data_file_and_cleans_up(tmp_path: Path) -> None:
     path, out = external_file(tmp_path), tmp_path / "out.onnx"
     convert(path, out)
     convert(path, out, force=True)
-    assert sorted(os.listdir(tmp_path)) == ["model.onnx", "out.onnx", "out.onnx.1.data", "weights.bin"]
+    assert names(tmp_path) == ["model.onnx", "out.onnx", "out.onnx.1.data", "weights.bin"]
     x = {"x": random((3, 64))}
     assert_close(run(out, x), run(path, x))
 
@@ -101,7 +100,7 @@ def test_a_failure_while_writing_leaves_nothing(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(ir, "save", full)
     with pytest.raises(errors.OutputFileError, match="No space left"):
         convert(model_file(tmp_path))
-    assert os.listdir(tmp_path) == ["model.onnx"]
+    assert names(tmp_path) == ["model.onnx"]
 
 
 def test_a_file_size_limit_leaves_nothing(tmp_path: Path) -> None:
@@ -115,7 +114,7 @@ def test_a_file_size_limit_leaves_nothing(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2, done.stderr
     assert "cannot be written" in done.stderr
-    assert sorted(os.listdir(tmp_path)) == ["model.onnx", "weights.bin"]
+    assert names(tmp_path) == ["model.onnx", "weights.bin"]
 
 
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
@@ -132,7 +131,7 @@ def test_a_kill_at_any_moment_leaves_no_half_a_file(tmp_path: Path, kind: signal
             onnx.checker.check_model(str(out))
             out.unlink()
         if kind is not signal.SIGKILL:
-            assert os.listdir(tmp_path) == []
+            assert names(tmp_path) == []
 
 
 def test_what_the_conversion_does_not_touch_survives(tmp_path: Path) -> None:

@@ -104,8 +104,7 @@ class Builder:
             value.metadata_props.update(y.metadata_props)
             value.meta.update(y.meta)
             self.shapes.record(value, self.shapes.shape(y), self.shapes.dtype(y))
-            name, y.name = y.name, None
-            value.name = name
+            value.name = y.name  # which keeps it too: it is out of the graph in a moment, and stands in reports
         y.replace_all_uses_with(value, replace_graph_outputs=True)
         self.released.extend(v for node in nodes for v in node.inputs if v is not None)
         self.graph.remove(nodes, safe=True)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from test_views import chains, compose
 
 from fc2conv_cli.layout.steps import COMPUTED, Step, cost, regroup, steps
 from fc2conv_cli.sizes import Size, shape_of
 from fc2conv_cli.views import View
-from test_views import chains, compose
 
 
 def execute(array: np.ndarray, chain: list[Step]) -> np.ndarray:

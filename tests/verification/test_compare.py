@@ -213,6 +213,8 @@ def test_outputs_that_are_sequences(tmp_path: Path) -> None:
     nodes = [helper.make_node("SplitToSequence", ["x"], ["y"], axis=0)]
     out = helper.make_tensor_sequence_value_info("y", TensorProto.FLOAT, None)
     proto = helper.make_model(
-        helper.make_graph(nodes, "s", [value("x", [3, 2])], [out]), opset_imports=[helper.make_opsetid("", 17)], ir_version=8
+        helper.make_graph(nodes, "s", [value("x", [3, 2])], [out]),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=8,
     )
     assert pair(tmp_path, proto, proto).passed

@@ -22,7 +22,9 @@ def test_the_largest_deviation_is_found_with_its_place_and_values() -> None:
     assert found.rtol_to_pass(0.1) == pytest.approx(0.1)
 
 
-@pytest.mark.parametrize(("atol", "rtol", "passed"), [(0.5, 0, True), (0.49, 0, False), (0, 0.125, True), (0, 0.124, False)])
+@pytest.mark.parametrize(
+    ("atol", "rtol", "passed"), [(0.5, 0, True), (0.49, 0, False), (0, 0.125, True), (0, 0.124, False)]
+)
 def test_the_gate(atol: float, rtol: float, passed: bool) -> None:
     assert compare(array(1, -4), array(1, -3.5), Tolerance(atol, rtol)).passed is passed
 

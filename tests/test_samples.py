@@ -1,0 +1,62 @@
+"""The sample models, their scripts, and what the documentation says of them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from helpers import SAMPLES, ops, run
+
+from fc2conv_cli import convert
+
+NAMES = sorted(p.stem for p in SAMPLES.glob("*.onnx"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_sample_loses_its_layers(name: str, tmp_path: Path) -> None:
+    report = convert(SAMPLES / f"{name}.onnx", tmp_path / "out.onnx")
+    assert report.status == "written"
+    assert not report.plan.left
+    assert ops(tmp_path / "out.onnx").count("Gemm") == 0
+
+
+@pytest.mark.parametrize(("name", "kernel"), [("textbook_image", [2, 2]), ("textbook_features", [1, 1])])
+def test_both_textbook_forms_give_the_textbook_numbers(name: str, kernel: list[int], tmp_path: Path) -> None:
+    convert(SAMPLES / f"{name}.onnx", tmp_path / "out.onnx")
+    shape = (1, 1, 2, 2) if name == "textbook_image" else (1, 4)
+    (y,) = run(tmp_path / "out.onnx", {"x": np.array([[1, 2], [3, 4]], np.float32).reshape(shape)})
+    np.testing.assert_allclose(y, [[14.9, 19.0]], rtol=1e-6)
+    conv = next(n for n in onnx.load(tmp_path / "out.onnx").graph.node if n.op_type == "Conv")
+    assert next(list(a.ints) for a in conv.attribute if a.name == "kernel_shape") == kernel
+
+
+def test_the_accuracy_of_the_digits_network_is_the_same_number(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("sklearn.datasets")
+    selection = pytest.importorskip("sklearn.model_selection")
+    digits = datasets.load_digits()
+    pixels = (digits.images / 16.0).astype(np.float32)[:, None]
+    _, x, _, labels = selection.train_test_split(pixels, digits.target, test_size=0.25, random_state=0)
+    convert(SAMPLES / "digits_cnn.onnx", tmp_path / "out.onnx")
+    right = [
+        int((run(path, {"x": x})[0].argmax(1) == labels).sum())
+        for path in (SAMPLES / "digits_cnn.onnx", tmp_path / "out.onnx")
+    ]
+    assert right == [442, 442]
+
+
+def test_the_samples_are_small() -> None:
+    assert sum(p.stat().st_size for p in SAMPLES.glob("*.onnx")) < 5_000_000
+
+
+def test_the_scripts_make_the_same_bytes_again(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    for script in SAMPLES.glob("*.py"):
+        (tmp_path / script.name).write_bytes(script.read_bytes())
+    subprocess.run([sys.executable, "make_all.py"], cwd=tmp_path, check=True, capture_output=True)
+    assert sorted(p.stem for p in tmp_path.glob("*.onnx")) == NAMES
+    for name in NAMES:
+        assert (tmp_path / f"{name}.onnx").read_bytes() == (SAMPLES / f"{name}.onnx").read_bytes(), name
