@@ -15,8 +15,8 @@ from fc2conv_cli.verification.report import OutputReport, VerifyReport
 
 _PLAIN_WIDTH = 150
 """Width when the text does not go to a terminal."""
-_LISTED_NAMES = 40
-"""Layers listed before a table is cut; ``-v`` and JSON have them all."""
+_LISTED_ROWS = 40
+"""Rows before a table is cut; ``-v`` and JSON have them all."""
 
 
 def render(
@@ -82,14 +82,13 @@ def _plan(console: Console, plan: Plan, verbose: bool) -> None:
     if plan.layers:
         extra = ("layout nodes around it",) if verbose else ()
         table = _table("layer", "was", "in", "out", "positions", "params", "MACs", "becomes", "reads", "writes", *extra)
-        for planned in plan.layers if verbose else plan.layers[:_LISTED_NAMES]:
+        for planned in plan.layers if verbose else plan.layers[:_LISTED_ROWS]:
             row = (*_layer_row(planned), _around(planned)) if verbose else _layer_row(planned)
             table.add_row(*map(Text, row))
         console.print(table)
-        if not verbose and len(plan.layers) > _LISTED_NAMES:
-            console.print(f"  ... and {len(plan.layers) - _LISTED_NAMES} more (-v lists all)")
-    _skips(console, "stays", [s for s in plan.skips if s.reason.is_layer])
-    _skips(console, "not a fully connected layer", [s for s in plan.skips if not s.reason.is_layer])
+        _more(console, len(plan.layers), verbose)
+    _skips(console, "stays", [s for s in plan.skips if s.reason.is_layer], verbose)
+    _skips(console, "not a fully connected layer", [s for s in plan.skips if not s.reason.is_layer], verbose)
 
 
 def _layer_row(planned: PlannedLayer) -> tuple[str, ...]:
@@ -115,13 +114,22 @@ def _around(planned: PlannedLayer) -> str:
     return " ".join([*(s.op for s in form.read_steps), "Conv", *(s.op for s in form.write_steps)])
 
 
-def _skips(console: Console, title: str, skips: list[Skip]) -> None:
+def _skips(console: Console, title: str, skips: list[Skip], verbose: bool) -> None:
     if not skips:
         return
     table = _table(title, "op", "why", "code")
-    for skip in skips:
+    for skip in skips if verbose else skips[:_LISTED_ROWS]:
         table.add_row(*map(Text, (skip.name, skip.node.op_type, skip.sentence, skip.reason.code)))
     console.print(table)
+    _more(console, len(skips), verbose)
+    if verbose:
+        for reason in dict.fromkeys(skip.reason for skip in skips):
+            console.print(Text(f"  {reason.code}: {reason.advice}"))
+
+
+def _more(console: Console, rows: int, verbose: bool) -> None:
+    if not verbose and rows > _LISTED_ROWS:
+        console.print(f"  ... and {rows - _LISTED_ROWS} more (-v lists all)")
 
 
 def _verification(console: Console, report: VerifyReport) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fc2conv_cli.errors import UnrunnableModelError
+from fc2conv_cli.errors import UnrunnableModelError, UsageError
 from fc2conv_cli.verification.inputs import Array, Attempt, Sizes, attempts, sample, table_lengths
 from fc2conv_cli.verification.metrics import Deviation, Tolerance, compare, tolerance_for
 from fc2conv_cli.verification.report import OutputReport, VerifyReport
@@ -33,6 +34,20 @@ class Settings:
     seed: int = 0
     atol: float | None = None
     rtol: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what would make a comparison meaningless.
+
+        Raises:
+            UsageError: A tolerance is negative or not finite, samples is below 1, or seed is negative.
+        """
+        for name, tolerance in (("atol", self.atol), ("rtol", self.rtol)):
+            if tolerance is not None and not (tolerance >= 0 and math.isfinite(tolerance)):
+                raise UsageError(f"{name} is {tolerance}", hint="A tolerance is a number from 0 up.")
+        if self.samples < 1:
+            raise UsageError(f"samples is {self.samples}", hint="At least 1 is needed to compare anything.")
+        if self.seed < 0:
+            raise UsageError(f"seed is {self.seed}", hint="A seed is a number from 0 up.")
 
 
 def compare_models(original: Path, converted: Path, settings: Settings) -> VerifyReport:

@@ -202,6 +202,14 @@ def test_tolerances_and_samples_are_the_users(tmp_path: Path) -> None:
     assert not pair(tmp_path, ours, theirs, rtol=needed * 0.99).passed
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"atol": -1.0}, {"rtol": float("nan")}, {"rtol": float("inf")}, {"samples": 0}, {"seed": -1}]
+)
+def test_settings_that_make_no_sense(wrong: dict[str, float]) -> None:
+    with pytest.raises(errors.UsageError):
+        Settings(**wrong)  # type: ignore[arg-type]
+
+
 def test_nan_on_both_sides_is_noted(tmp_path: Path) -> None:
     nodes = [helper.make_node("Sqrt", ["x"], ["y"])]
     report = pair(tmp_path, *[model(nodes, [value("x", [64])], [value("y", [64])])] * 2)

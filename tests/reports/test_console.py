@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from helpers import SAMPLES, matmul, model, random, save, value
+from onnx import helper
+
+from fc2conv_cli import convert, inspect, verify
+from fc2conv_cli.reports.console import render
+
+
+def text(report: object, verbose: bool = False, width: int | None = None) -> str:
+    return render(report, width=width, color=False, verbose=verbose)  # type: ignore[arg-type]
+
+
+def test_one_table_says_what_became_of_each_layer(tmp_path: Path) -> None:
+    shown = text(convert(SAMPLES / "digits_cnn.onnx", tmp_path / "out.onnx"))
+    for words in ("2 fully connected layers, 2 become convolutions", "node_linear_1", "Conv 4x4", "same", "wrote"):
+        assert words in shown
+    assert "\x1b" not in shown
+
+
+def test_a_terminal_gets_colours_and_its_width(tmp_path: Path) -> None:
+    report = convert(SAMPLES / "digits_cnn.onnx", tmp_path / "out.onnx")
+    shown = render(report, width=100, color=True, verbose=False)
+    assert "\x1b[" in shown
+
+
+def test_long_tables_are_cut_unless_verbose(tmp_path: Path) -> None:
+    names = [f"v{i}" for i in range(60)]
+    nodes = [
+        helper.make_node("MatMul", [a, "w"], [b], name=f"layer{i}")
+        for i, (a, b) in enumerate(zip(["x", *names], [*names, "y"], strict=True))
+    ]
+    proto = model(nodes, [value("x", ["N", 2])], [value("y", ["N", 2])], {"w": random((2, 2))})
+    report = inspect(save(proto, tmp_path / "m.onnx"))
+    assert "... and 21 more (-v lists all)" in text(report)
+    assert "layer60" not in text(report)
+    assert "layer60" in text(report, verbose=True)
+
+
+def test_reasons_come_with_advice_when_verbose(tmp_path: Path) -> None:
+    proto = matmul(["N", 4], random((4, 3)))
+    proto.graph.input.append(value("w", [4, 3]))
+    report = inspect(save(proto, tmp_path / "m.onnx"))
+    assert "FC2C-OVERRIDABLE-WEIGHT" in text(report)
+    assert "Take the weight off" not in text(report)
+    assert "Take the weight off" in text(report, verbose=True)
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_a_verdict_for_each_output(tmp_path: Path, wrong: bool) -> None:
+    ours = save(matmul(["N", 4], random((4, 3))), tmp_path / "a.onnx")
+    theirs = save(matmul(["N", 4], random((4, 3)) * (1.5 if wrong else 1)), tmp_path / "b.onnx")
+    shown = text(verify(ours, theirs))
+    assert ("DIFFERENT" in shown) == wrong
+    assert ("would pass with --rtol" in shown) == wrong
