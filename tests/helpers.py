@@ -141,3 +141,11 @@ def check(proto: onnx.ModelProto, folder: Path, shapes: Sequence[Sequence[int]],
         feeds = {"x": random(shape, dtype, seed=7)}
         assert_close(run(path, feeds), run(proto, feeds), tolerance)
     return ops(path)
+
+
+def inspect_skips(proto: onnx.ModelProto, folder: Path) -> list[tuple[str, str, str]]:
+    """Name, code and sentence of every node that stays."""
+    from fc2conv_cli import inspect
+
+    plan = inspect(save(proto, folder / "model.onnx")).plan
+    return [(s.name, s.reason.code, s.sentence) for s in plan.skips]

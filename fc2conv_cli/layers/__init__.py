@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterator
 
 import onnx_ir as ir
 
-from fc2conv_cli.layers import gemm, matmul, reasons
+from fc2conv_cli.layers import einsum, fused_matmul, gemm, matmul, reasons
 from fc2conv_cli.layers.bias import absorb_add
 from fc2conv_cli.layers.context import Context
 from fc2conv_cli.records import FullyConnected, Skip
 
-_SPELLINGS: dict[tuple[str, str], Callable[[ir.Node, Context], FullyConnected | Skip]] = {
+_SPELLINGS: dict[tuple[str, str], Callable[[ir.Node, Context], FullyConnected | Skip | None]] = {
     ("", "Gemm"): gemm.match,
     ("", "MatMul"): matmul.match,
+    ("", "Einsum"): einsum.match,
+    ("com.microsoft", "FusedMatMul"): fused_matmul.match,
 }
 
 _WEIGHT_OPERANDS: dict[tuple[str, str], tuple[int, ...]] = {
@@ -48,7 +50,7 @@ def find(model: ir.Model, context: Context) -> Iterator[FullyConnected | Skip]:
 def _read(node: ir.Node, context: Context) -> FullyConnected | Skip | None:
     if (spelling := _SPELLINGS.get((node.domain, node.op_type))) is not None:
         found = spelling(node, context)
-        return found if isinstance(found, Skip) else absorb_add(found, context)
+        return absorb_add(found, context) if isinstance(found, FullyConnected) else found
     return Skip(node, reasons.UNSUPPORTED_OP, node.op_type) if _has_weight(node, context) else None
 
 

@@ -29,7 +29,7 @@ def match(node: ir.Node, context: Context) -> FullyConnected | Skip:
     if len(shape) != 2 or len(weight.shape) != 2:
         return Skip(node, reasons.INVALID_SHAPES, "a Gemm multiplies matrices")
     # Whether the rows are summed, for each operand: A is (M, K) and B is (K, N) unless transposed.
-    a_sums_rows, b_sums_rows = _flag(node, "transA"), not _flag(node, "transB")
+    a_sums_rows, b_sums_rows = bool(node.attributes.get_int("transA", 0)), not node.attributes.get_int("transB", 0)
     x_sums_rows, w_sums_rows = (b_sums_rows, a_sums_rows) if weight_is_left else (a_sums_rows, b_sums_rows)
     k, outs = weight.shape if w_sums_rows else weight.shape[::-1]
     features, positions = shape if x_sums_rows else shape[::-1]
@@ -43,14 +43,21 @@ def match(node: ir.Node, context: Context) -> FullyConnected | Skip:
         positions=((), n) if weight_is_left else (n,),
     )
     layer = FullyConnected(
-        node, "Gemm", x, node.outputs[0], weight, contraction, alpha=_factor(node, "alpha"), absorbed=(node,)
+        node,
+        "Gemm",
+        x,
+        node.outputs[0],
+        weight,
+        contraction,
+        alpha=node.attributes.get_float("alpha", 1.0),
+        absorbed=(node,),
     )
     return _with_c(layer, context)
 
 
 def _with_c(layer: FullyConnected, context: Context) -> FullyConnected:
     c = layer.node.inputs[2] if len(layer.node.inputs) > 2 else None
-    beta = _factor(layer.node, "beta")
+    beta = layer.node.attributes.get_float("beta", 1.0)
     if c is None or beta == 0:
         return layer
     constant = context.constants.find(c)
@@ -60,13 +67,3 @@ def _with_c(layer: FullyConnected, context: Context) -> FullyConnected:
     array, axes = found
     scaled = array if beta == 1 else (array.astype(np.float32) * np.float32(beta)).astype(array.dtype)
     return replace(layer, bias=scaled, contraction=replace(layer.contraction, bias=axes))
-
-
-def _flag(node: ir.Node, name: str) -> bool:
-    attribute = node.attributes.get(name)
-    return attribute is not None and attribute.as_int() != 0
-
-
-def _factor(node: ir.Node, name: str) -> float:
-    attribute = node.attributes.get(name)
-    return 1.0 if attribute is None else attribute.as_float()

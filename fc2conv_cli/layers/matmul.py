@@ -6,13 +6,15 @@ that the activation lacks makes more outputs of the same input: more out channel
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import onnx_ir as ir
 
 from fc2conv_cli.contraction import Contraction
 from fc2conv_cli.layers import reasons
 from fc2conv_cli.layers.context import Context
 from fc2conv_cli.records import FullyConnected, Skip
-from fc2conv_cli.sizes import ONE, Shape, Size, shape_of
+from fc2conv_cli.sizes import ONE, Size, shape_of
 from fc2conv_cli.views import Axis, axis
 
 
@@ -22,13 +24,15 @@ def match(node: ir.Node, context: Context) -> FullyConnected | Skip:
     if isinstance(operands, Skip):
         return operands
     x, shape, weight, weight_is_left = operands
-    contraction = _axes(shape, shape_of(weight.shape), weight_is_left=weight_is_left)
+    contraction = product_axes(shape, shape_of(weight.shape), weight_is_left=weight_is_left)
     if isinstance(contraction, tuple):
         return Skip(node, *contraction)
     return FullyConnected(node, "MatMul", x, node.outputs[0], weight, contraction, absorbed=(node,))
 
 
-def _axes(x: Shape, w: Shape, *, weight_is_left: bool) -> Contraction | tuple[reasons.Reason, str]:
+def product_axes(
+    x: Sequence[Size], w: Sequence[Size], *, weight_is_left: bool
+) -> Contraction | tuple[reasons.Reason, str]:
     """The axes of ``x @ w`` (or ``w @ x``) in shared factors, or why there is no layer."""
     if not x or not w:
         return reasons.INVALID_SHAPES, "a MatMul takes no scalars"
@@ -50,7 +54,7 @@ def _axes(x: Shape, w: Shape, *, weight_is_left: bool) -> Contraction | tuple[re
     return Contraction(x_axes, w_axes, y_axes, positions)
 
 
-def _matrix(shape: Shape, *, summed_first: bool) -> tuple[Shape, Size | None, Size]:
+def _matrix(shape: Sequence[Size], *, summed_first: bool) -> tuple[Sequence[Size], Size | None, Size]:
     """The batch dims, the dim that stays (None for a vector) and the summed dim of an operand."""
     if len(shape) == 1:
         return (), None, shape[0]
@@ -74,7 +78,7 @@ class _Batches:
         self.positions: list[Axis] = []
 
 
-def _batches(x: Shape, w: Shape) -> _Batches | tuple[reasons.Reason, str]:
+def _batches(x: Sequence[Size], w: Sequence[Size]) -> _Batches | tuple[reasons.Reason, str]:
     batches = _Batches()
     rank = max(len(x), len(w))
     for i in range(rank):

@@ -69,6 +69,12 @@ AMBIGUOUS_BROADCAST = Reason(
     "a symbolic dim of the activation meets a batch dim of the weight: whether it broadcasts is known at run time only",
     "Make that dim of the input static.",
 )
+EINSUM = Reason(
+    "FC2C-EINSUM",
+    "an Einsum is a layer only if it multiplies two operands and sums over letters that both have and the result lacks",
+    "Nothing to do, unless the Einsum can be written as one of two operands.",
+    is_layer=False,
+)
 EMPTY = Reason(
     "FC2C-EMPTY",
     "the layer has no weights (a dim of 0), and a convolution needs at least one channel",
@@ -110,6 +116,7 @@ REASONS = (
     UNSUPPORTED_DTYPE,
     UNKNOWN_SHAPE,
     AMBIGUOUS_BROADCAST,
+    EINSUM,
     EMPTY,
     INVALID_SHAPES,
     INEXPRESSIBLE_LAYOUT,

@@ -65,13 +65,15 @@ def test_other_dtypes_are_left(tmp_path: Path, dtype: type) -> None:
 
 def test_spellings_to_come_are_left(tmp_path: Path) -> None:
     nodes = [
-        helper.make_node("Einsum", ["x", "w"], ["a"], name="einsum", equation="nk,km->nm"),
-        helper.make_node("FusedMatMul", ["a", "v"], ["b"], name="fused", domain="com.microsoft"),
-        helper.make_node("Einsum", ["b", "b"], ["y"], name="product", equation="nk,nk->nk"),
+        helper.make_node("GemmFastGelu", ["x", "w"], ["a"], name="gelu", domain="com.microsoft"),
+        helper.make_node("MatMulInteger", ["q", "v"], ["y"], name="integer"),
+        helper.make_node("MatMulInteger", ["q", "q"], ["z"], name="product"),
     ]
-    constants = {"w": random((4, 3)), "v": random((3, 3))}
-    proto = model(nodes, [value("x", ["N", 4])], [value("y", None)], constants, extra_opsets={"com.microsoft": 1})
-    assert skips(proto, tmp_path) == [("einsum", "FC2C-UNSUPPORTED-OP"), ("fused", "FC2C-UNSUPPORTED-OP")]
+    constants = {"w": random((4, 3)), "v": np.ones((3, 3), np.int8)}
+    inputs = [value("x", ["N", 4]), value("q", [3, 3], TensorProto.INT8)]
+    outputs = [value("a", ["N", 3]), value("y", [3, 3], TensorProto.INT32), value("z", [3, 3], TensorProto.INT32)]
+    proto = model(nodes, inputs, outputs, constants, extra_opsets={"com.microsoft": 1})
+    assert skips(proto, tmp_path) == [("gelu", "FC2C-UNSUPPORTED-OP"), ("integer", "FC2C-UNSUPPORTED-OP")]
 
 
 def test_layers_of_subgraphs_and_functions_are_left(tmp_path: Path) -> None:
