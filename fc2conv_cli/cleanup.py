@@ -11,12 +11,11 @@ from collections.abc import Iterable
 import onnx_ir as ir
 
 
-def remove_unused(graph: ir.Graph, released: Iterable[ir.Value]) -> None:
-    """Remove the producers of values that lost their last reader, and so on upwards.
+def remove_unused(released: Iterable[ir.Value]) -> None:
+    """Remove the producers of values that lost their last reader, and so on upwards, in place.
 
     Args:
-        graph: The main graph, changed in place.
-        released: Values that lost a reader.
+        released: Values that lost a reader, in any graph or function.
     """
     queue = list(released)
     while queue:
@@ -25,14 +24,15 @@ def remove_unused(graph: ir.Graph, released: Iterable[ir.Value]) -> None:
             continue
         node = value.producer()
         if node is None:
-            _remove_initializer(graph, value)
-        elif node.graph is graph and not any(v.uses() or v.is_graph_output() for v in node.outputs):
+            _remove_initializer(value)
+        elif node.graph is not None and not any(v.uses() or v.is_graph_output() for v in node.outputs):
             queue.extend(v for v in node.inputs if v is not None)
-            graph.remove(node, safe=True)
+            node.graph.remove(node, safe=True)
 
 
-def _remove_initializer(graph: ir.Graph, value: ir.Value) -> None:
-    if value.name is None or graph.initializers.get(value.name) is not value:
+def _remove_initializer(value: ir.Value) -> None:
+    graph = value.graph
+    if graph is None or value.name is None or graph.initializers.get(value.name) is not value:
         return
     if value.is_graph_input():
         # Only an initializer of IR version 3 or before gets here: it had to be listed, and was never an input.

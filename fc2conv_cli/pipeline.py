@@ -193,7 +193,8 @@ def _analyse(path: Path, model: ir.Model, only: Sequence[str], skip: Sequence[st
     notes = _check(path)
     shapes = infer(model)
     constants = Constants(model, shapes)
-    context = Context(shapes, constants, model.graph.opset_imports.get("", 1))
+    bodies = frozenset(function.graph for function in model.functions.values())
+    context = Context(shapes, constants, model.graph.opset_imports.get("", 1), bodies)
     found = list(find(model, context))
     names = [item.name for item in found]
     _refuse_idle_patterns("--only", only, names)
@@ -233,12 +234,12 @@ def _refuse_idle_patterns(option: str, patterns: Sequence[str], names: Sequence[
 def _rewrite(model: ir.Model, analysis: _Analysis) -> None:
     build = Builder(model, analysis.shapes)
     emit(analysis.plan, build, analysis.constants)
-    simplify(build)
-    remove_unused(model.graph, build.released)
+    simplify(model, build)
+    remove_unused(build.released)
 
 
 def _count(model: ir.Model, analysis: _Analysis) -> LayoutCount:
-    return count_layout_nodes(model.graph, analysis.constants.is_constant)
+    return count_layout_nodes(model, analysis.constants.is_constant)
 
 
 def _assert_valid(written: Draft, *, skip: bool) -> None:

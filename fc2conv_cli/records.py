@@ -36,6 +36,19 @@ class Addend:
 
 
 @dataclass(frozen=True)
+class Activation:
+    """A function that the layer's node applies to its result; it becomes a node of its own.
+
+    Attributes:
+        op_type: The standard operator.
+        attributes: Its attributes.
+    """
+
+    op_type: str
+    attributes: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
 class FullyConnected:
     """One fully connected layer, whatever its spelling in the file.
 
@@ -49,6 +62,7 @@ class FullyConnected:
         alpha: Factor on the weight, not folded yet.
         bias: Bias with beta folded in, of the shape that `contraction.bias` says; None without one.
         addend: What is added after the layer, or None.
+        activation: What is applied last, or None.
         absorbed: The nodes that the convolution replaces, `node` included.
     """
 
@@ -61,6 +75,7 @@ class FullyConnected:
     alpha: float = 1.0
     bias: npt.NDArray[np.generic] | None = None
     addend: Addend | None = None
+    activation: Activation | None = None
     absorbed: tuple[ir.Node, ...] = ()
 
     @property

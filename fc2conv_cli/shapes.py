@@ -15,9 +15,14 @@ from collections.abc import Iterator
 import onnx_ir as ir
 from onnx_shape_inference import SYM_DATA_KEY, infer_symbolic_shapes, registry
 
+from fc2conv_cli.body_shapes import infer_functions, widen_loops
+from fc2conv_cli.graphs import all_graphs
 from fc2conv_cli.sizes import PLACEHOLDERS, Shape, Size
 
 _ALIAS = "fc2c_dim_"
+
+_MOST_TURNS = 4
+"""Rounds until the dims that a loop changes are known to change; each round can only forget more."""
 
 _EARLY_OPERATORS = {"LayerNormalization": 17, "Gelu": 20}
 """Operators that files use before the opset that made them standard, and that opset."""
@@ -69,12 +74,12 @@ def infer(model: ir.Model) -> Shapes:
     try:
         for v in values:
             v.shape = declared.get(v) if v in given else None
-        complete = _run(model) and all(v.shape is not None for v in values)
+        complete = _run_all(model, values)
         if not complete:
             for v in values:
                 if v.shape is None and v in declared:
                     v.shape = declared[v]
-            _run(model)
+            _run_all(model, values)
         for v in values:
             shapes.record(v, None if v.shape is None else names.restore(v.shape), v.dtype)
     finally:
@@ -82,6 +87,20 @@ def infer(model: ir.Model) -> Shapes:
             v.shape, v.type = shape, type_
             v.meta.pop(SYM_DATA_KEY, None)
     return shapes
+
+
+def _run_all(model: ir.Model, values: list[ir.Value]) -> bool:
+    """Infer the main graph, the bodies of its loops and its functions; whether nothing is left unknown."""
+    complete = _run(model)
+    for _ in range(_MOST_TURNS):
+        if not widen_loops(model):
+            break
+        for v in values:
+            if v.producer() is not None:
+                v.shape = None
+        complete = _run(model)
+    complete = infer_functions(model, _run) and complete
+    return complete and all(v.shape is not None for v in values)
 
 
 def _run(model: ir.Model) -> bool:
@@ -106,10 +125,7 @@ def _know_early_operators() -> None:
 
 
 def _all_values(model: ir.Model) -> Iterator[ir.Value]:
-    graphs = [model.graph, *model.graph.subgraphs()]
-    for function in model.functions.values():
-        graphs.extend([function.graph, *function.subgraphs()])
-    for graph in graphs:
+    for graph in all_graphs(model):
         yield from graph.inputs
         yield from graph.initializers.values()
         for node in graph:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 import onnx_ir as ir
 
-from fc2conv_cli.layers import einsum, fused_matmul, gemm, matmul, reasons
+from fc2conv_cli.graphs import all_graphs
+from fc2conv_cli.layers import einsum, fused_gemm, fused_matmul, gemm, matmul, reasons
 from fc2conv_cli.layers.bias import absorb_add
 from fc2conv_cli.layers.context import Context
 from fc2conv_cli.records import FullyConnected, Skip
@@ -16,6 +17,7 @@ _SPELLINGS: dict[tuple[str, str], Callable[[ir.Node, Context], FullyConnected | 
     ("", "MatMul"): matmul.match,
     ("", "Einsum"): einsum.match,
     ("com.microsoft", "FusedMatMul"): fused_matmul.match,
+    ("com.microsoft", "FusedGemm"): fused_gemm.match,
 }
 
 _WEIGHT_OPERANDS: dict[tuple[str, str], tuple[int, ...]] = {
@@ -36,28 +38,23 @@ _WEIGHT_OPERANDS: dict[tuple[str, str], tuple[int, ...]] = {
 
 
 def find(model: ir.Model, context: Context) -> Iterator[FullyConnected | Skip]:
-    """Every fully connected layer of a model, and every node that stays though it looks like one, in graph order."""
-    for node in model.graph:
-        if (found := _read(node, context)) is not None:
-            yield found
-    for graph in model.graph.subgraphs():
-        yield from _elsewhere(graph, reasons.IN_SUBGRAPH, context)
-    for function in model.functions.values():
-        for graph in (function.graph, *function.subgraphs()):
-            yield from _elsewhere(graph, reasons.IN_FUNCTION, context)
+    """Every fully connected layer of a model, and every node that stays though it looks like one, in graph order.
+
+    Layers in the bodies of If, Loop, Scan and local functions come after those of the main graph.
+    """
+    for graph in all_graphs(model):
+        for node in graph:
+            if (found := _read(node, context)) is not None:
+                yield found
 
 
 def _read(node: ir.Node, context: Context) -> FullyConnected | Skip | None:
     if (spelling := _SPELLINGS.get((node.domain, node.op_type))) is not None:
+        if any(attribute.is_ref() for attribute in node.attributes.values()):
+            return Skip(node, reasons.FUNCTION_ATTRIBUTE)
         found = spelling(node, context)
         return absorb_add(found, context) if isinstance(found, FullyConnected) else found
     return Skip(node, reasons.UNSUPPORTED_OP, node.op_type) if _has_weight(node, context) else None
-
-
-def _elsewhere(graph: ir.Graph, reason: reasons.Reason, context: Context) -> Iterator[Skip]:
-    for node in graph:
-        if _has_weight(node, context):
-            yield Skip(node, reason)
 
 
 def _has_weight(node: ir.Node, context: Context) -> bool:

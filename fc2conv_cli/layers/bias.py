@@ -24,7 +24,8 @@ def absorb_add(layer: FullyConnected, context: Context) -> FullyConnected:
     """The layer with the Add that follows it, if that adds a bias and nobody else reads the layer's own result."""
     y = layer.y
     uses = list(y.uses())
-    if layer.bias is not None or layer.addend is not None or len(uses) != 1 or y.is_graph_output():
+    taken = layer.bias is not None or layer.addend is not None or layer.activation is not None
+    if taken or len(uses) != 1 or y.is_graph_output():
         return layer
     add = uses[0].node
     if add.op_type != "Add" or add.domain != "" or add.graph is not layer.node.graph or len(add.inputs) != 2:

@@ -40,11 +40,13 @@ class Context:
         shapes: Shapes and dtypes of all values.
         constants: Which values are constant.
         opset: Version of the default operator set.
+        function_graphs: The bodies of local functions, whose inputs are what a call passes.
     """
 
     shapes: Shapes
     constants: Constants
     opset: int
+    function_graphs: frozenset[ir.Graph] = frozenset()
 
     def operands(self, node: ir.Node) -> Operands | Skip:
         """Which of a node's first two inputs is the weight, or why the node is no layer of ours."""
@@ -80,7 +82,9 @@ class Context:
             if self.constants.is_overridable(value):
                 verdict = reasons.OVERRIDABLE_WEIGHT
             elif node is None:
-                if value.is_graph_input():
+                if value.graph in self.function_graphs:
+                    verdict = reasons.WEIGHT_IS_ARGUMENT
+                elif value.is_graph_input():
                     return reasons.TWO_RUNTIME_OPERANDS
             elif node.op_type == "DequantizeLinear" and node.inputs[0] is not None:
                 if self.constants.is_constant(node.inputs[0]):

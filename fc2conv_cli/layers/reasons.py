@@ -90,15 +90,15 @@ INEXPRESSIBLE_LAYOUT = Reason(
     "the 4-D layout cannot be written, since its shape depends on more than one dim that is known at run time only",
     "Make the batch or sequence dims of the input static.",
 )
-IN_SUBGRAPH = Reason(
-    "FC2C-IN-SUBGRAPH",
-    "the node is inside the body of an If, Loop or Scan; this version converts the main graph only",
-    "Export without control flow, for example by tracing.",
+WEIGHT_IS_ARGUMENT = Reason(
+    "FC2C-WEIGHT-IS-ARGUMENT",
+    "the weight is an argument of the local function that the node is in, so each call may pass another one",
+    "Inline the functions first (onnx.inliner.inline_local_functions), and convert the result.",
 )
-IN_FUNCTION = Reason(
-    "FC2C-IN-FUNCTION",
-    "the node is inside a local function of the model; this version converts the main graph only",
-    "Inline the functions first (onnx.inliner.inline_local_functions).",
+FUNCTION_ATTRIBUTE = Reason(
+    "FC2C-FUNCTION-ATTRIBUTE",
+    "an attribute of the node is an attribute of the local function that it is in, so each call may set it differently",
+    "Inline the functions first (onnx.inliner.inline_local_functions), and convert the result.",
 )
 EXCLUDED = Reason(
     "FC2C-EXCLUDED",
@@ -120,8 +120,8 @@ REASONS = (
     EMPTY,
     INVALID_SHAPES,
     INEXPRESSIBLE_LAYOUT,
-    IN_SUBGRAPH,
-    IN_FUNCTION,
+    WEIGHT_IS_ARGUMENT,
+    FUNCTION_ATTRIBUTE,
     EXCLUDED,
 )
 """Every reason there is, in the order of the documentation."""

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from fc2conv_cli.graphs import all_graphs
 from fc2conv_cli.layout.steps import COMPUTED, Step
 from fc2conv_cli.records import node_label
 from fc2conv_cli.shapes import Shapes
@@ -26,24 +27,28 @@ AttributeValue = int | float | str | Sequence[int]
 
 
 class Builder:
-    """Writes nodes into the main graph of a model, each before a node that is there already.
+    """Writes nodes into the graphs of a model, each before a node that is there already and into the same graph.
 
     Attributes:
-        graph: The main graph.
-        opset: Version of its default operator set.
+        opset: Version of the default operator set where the next node goes; a function has its own.
         shapes: Shapes of all values, the new ones included.
         released: Values that lost a reader; nobody may need what computes them any more.
     """
 
     def __init__(self, model: ir.Model, shapes: Shapes) -> None:
         """Collect the names that are taken, in all graphs and functions."""
-        self.graph = model.graph
         self.shapes = shapes
+        self._main = model.graph
+        self._functions = {
+            graph: function
+            for function in model.functions.values()
+            for graph in (function.graph, *function.subgraphs())
+        }
         self.released: list[ir.Value] = []
         self.opset = model.graph.opset_imports.get("", 1)
         self._list_initializers = model.ir_version <= _LAST_LISTED_IR_VERSION
         self._taken = _all_names(model)
-        self._integers: dict[tuple[int, ...], ir.Value] = {}
+        self._integers: dict[tuple[ir.Graph, tuple[int, ...]], ir.Value] = {}
         self._anchor: ir.Node | None = None
         self._latest: ir.Node | None = None
         self._origin: tuple[ir.Node, ...] = ()
@@ -52,6 +57,15 @@ class Builder:
     def at(self, anchor: ir.Node, origin: tuple[ir.Node, ...], dtype: ir.DataType | None) -> None:
         """Write the next nodes before `anchor`; they come from `origin` and produce `dtype`."""
         self._anchor, self._origin, self._dtype, self._latest = anchor, origin, dtype, None
+        function = self._functions.get(self._graph)
+        self.opset = (self._main if function is None else function).opset_imports.get("", 1)
+
+    @property
+    def _graph(self) -> ir.Graph:
+        """The graph that the next node goes into."""
+        assert self._anchor is not None
+        assert self._anchor.graph is not None
+        return self._anchor.graph
 
     def node(
         self,
@@ -71,7 +85,7 @@ class Builder:
         output.shape = ir.Shape([self._dim(size) for size in shape])
         output.type = None if dtype is None else ir.TensorType(dtype)
         self.shapes.record(output, shape, dtype)
-        self.graph.insert_before(self._anchor, node)
+        self._graph.insert_before(self._anchor, node)
         self._latest = node
         return output
 
@@ -98,7 +112,8 @@ class Builder:
         A value that was made for this takes the name and the declared type of `y` too; one that was there before
         does only if `y` is an output of the graph, whose name must stay.
         """
-        if y.is_graph_output() or value.producer() is self._latest:
+        made_for_this = self._latest is not None and value.producer() is self._latest
+        if made_for_this or y.is_graph_output():
             value.type, value.shape = y.type or value.type, y.shape or value.shape
             value.doc_string = y.doc_string
             value.metadata_props.update(y.metadata_props)
@@ -107,7 +122,7 @@ class Builder:
             value.name = y.name  # which keeps it too: it is out of the graph in a moment, and stands in reports
         y.replace_all_uses_with(value, replace_graph_outputs=True)
         self.released.extend(v for node in nodes for v in node.inputs if v is not None)
-        self.graph.remove(nodes, safe=True)
+        self._graph.remove(nodes, safe=True)
 
     def may_rename(self, value: ir.Value) -> bool:
         """Whether a value may take the name of an output: one of ours, and no output itself."""
@@ -115,7 +130,9 @@ class Builder:
         return node is not None and is_ours(node) and not value.is_graph_output()
 
     def initializer(self, name: str, tensor: ir.TensorProtocol) -> ir.Value:
-        """Add a constant; its name is made unique."""
+        """Add a constant; its name is made unique. In a function it is a Constant node."""
+        if self._graph in self._functions:
+            return self._constant_node(name, tensor)
         value = ir.Value(
             name=self.fresh(name),
             shape=ir.Shape(tensor.shape.numpy()),
@@ -123,9 +140,9 @@ class Builder:
             const_value=tensor,
         )
         tensor.name = value.name
-        self.graph.register_initializer(value)
-        if self._list_initializers:
-            self.graph.inputs.append(value)
+        self._graph.register_initializer(value)
+        if self._list_initializers and self._graph is self._main:
+            self._graph.inputs.append(value)
         self.shapes.record(value, tuple(Size.of(d) for d in tensor.shape.numpy()), tensor.dtype)
         return value
 
@@ -163,10 +180,21 @@ class Builder:
         return json.dumps(list(labels))
 
     def _integer_list(self, numbers: tuple[int, ...]) -> ir.Value:
-        if numbers not in self._integers:
+        """A constant that nodes of one graph share; in a function each has its own, since nodes have an order."""
+        key = (self._graph, numbers)
+        if key not in self._integers or self._graph in self._functions:
             text = "_".join(str(n) for n in numbers).replace("-", "m")
-            self._integers[numbers] = self.array(f"fc2conv_int64_{text}", np.array(numbers, np.int64))
-        return self._integers[numbers]
+            self._integers[key] = self.array(f"fc2conv_int64_{text}", np.array(numbers, np.int64))
+        return self._integers[key]
+
+    def _constant_node(self, name: str, tensor: ir.TensorProtocol) -> ir.Value:
+        assert self._anchor is not None
+        node = ir.node("Constant", [], {"value": tensor}, metadata_props={PROVENANCE: self._provenance()})
+        node.name = node.outputs[0].name = self.fresh(name)
+        node.outputs[0].const_value = tensor
+        self.shapes.record(node.outputs[0], tuple(Size.of(d) for d in tensor.shape.numpy()), tensor.dtype)
+        self._graph.insert_before(self._anchor, node)
+        return node.outputs[0]
 
     def _computed_shape(self, shape: Shape, donor: ir.Value, name: str) -> ir.Value:
         """The shape as a tensor: constants where static, dims of the donor where not."""
@@ -191,10 +219,7 @@ def is_ours(node: ir.Node) -> bool:
 
 def _all_names(model: ir.Model) -> set[str]:
     names: set[str] = set()
-    graphs = [model.graph, *model.graph.subgraphs()]
-    for function in model.functions.values():
-        graphs.extend([function.graph, *function.subgraphs()])
-    for graph in graphs:
+    for graph in all_graphs(model):
         names.update(v.name for v in (*graph.inputs, *graph.initializers.values()) if v.name)
         for node in graph:
             names.update(v.name for v in node.outputs if v.name)

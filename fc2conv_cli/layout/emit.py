@@ -17,7 +17,7 @@ import onnx_ir as ir
 from fc2conv_cli.constants import Constants
 from fc2conv_cli.layout.builder import AttributeValue, Builder
 from fc2conv_cli.layout.steps import COMPUTED
-from fc2conv_cli.records import Addend, FullyConnected, Plan, PlannedLayer
+from fc2conv_cli.records import Activation, Addend, FullyConnected, Plan, PlannedLayer
 
 Array = npt.NDArray[np.generic]
 
@@ -56,6 +56,8 @@ class _Writer:
                 value = self._plus(value, build.array(f"{name}.bias", layer.bias), name)
         if layer.addend is not None:
             value = self._plus(value, self._term(layer.addend, name), name)
+        if layer.activation is not None:
+            value = self._activated(value, layer.activation, name)
         build.take_over(layer.y, value, layer.absorbed)
         self._replaced[layer.y] = value
 
@@ -115,6 +117,11 @@ class _Writer:
     def _plus(self, value: ir.Value, term: ir.Value, name: str) -> ir.Value:
         shape = self._shapes.shape(value) or ()
         return self._build.node("Add", [value, term], self._broadcast(), shape, self._build.fresh(f"{name}/add"))
+
+    def _activated(self, value: ir.Value, activation: Activation, name: str) -> ir.Value:
+        label = self._build.fresh(f"{name}/{activation.op_type.lower()}")
+        shape = self._shapes.shape(value) or ()
+        return self._build.node(activation.op_type, [value], dict(activation.attributes), shape, label)
 
     def _broadcast(self) -> dict[str, AttributeValue]:
         return {"broadcast": 1} if self._build.opset < _FIRST_NUMPY_BROADCAST_OPSET else {}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from fc2conv_cli.graphs import all_graphs
 from fc2conv_cli.shapes import Shapes
 from fc2conv_cli.views import View
 
@@ -15,7 +16,7 @@ _REGROUPS = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"}
 
 @dataclass(frozen=True)
 class LayoutCount:
-    """Layout nodes of a graph that run (those that only rearrange constants do not count).
+    """Layout nodes of a model that run (those that only rearrange constants do not count).
 
     Attributes:
         transposes: Number of Transpose nodes.
@@ -26,9 +27,10 @@ class LayoutCount:
     reshapes: int
 
 
-def count_layout_nodes(graph: ir.Graph, is_constant: Callable[[ir.Value], bool]) -> LayoutCount:
-    """Count the layout nodes of a graph."""
-    moved = [n.op_type for n in graph if n.domain == "" and not any(is_constant(v) for v in n.outputs)]
+def count_layout_nodes(model: ir.Model, is_constant: Callable[[ir.Value], bool]) -> LayoutCount:
+    """Count the layout nodes of a model, in all its graphs and functions."""
+    nodes = [node for graph in all_graphs(model) for node in graph if node.domain == ""]
+    moved = [node.op_type for node in nodes if not any(is_constant(v) for v in node.outputs)]
     return LayoutCount(moved.count("Transpose"), sum(op in _REGROUPS and op != "Identity" for op in moved))
 
 

@@ -98,6 +98,8 @@ def _sources(layer: FullyConnected, shapes: Shapes) -> list[_Source]:
         further = None if view is None else contraction.seen_from(view)
         if node is None or view is None or further is None or node.inputs[0] is None:
             return sources
+        if node.graph is not layer.node.graph:
+            return sources  # what is outside a loop body is not to be done in every turn
         free = free and len(value.uses()) == 1 and not value.is_graph_output()
         sources.append(_Source(node.inputs[0], further, saved + cost(steps(view)) * free))
 

@@ -3,7 +3,8 @@
     before      Conv ──Squeeze── y1 ──Unsqueeze──Conv            after      Conv──Conv
     before      Conv ──Transpose──Squeeze── y1 ──Transpose── z   after      Conv──Squeeze── z
 
-Only chains that hold a node of fc2conv's own are touched; what the file itself spells twice stays as it is.
+Only chains that hold a node of fc2conv's own are touched; what the file itself spells twice stays as it is. A chain
+ends at the border of a loop body or branch.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import NamedTuple
 
 import onnx_ir as ir
 
+from fc2conv_cli.graphs import all_graphs
 from fc2conv_cli.layout.builder import Builder, is_ours
 from fc2conv_cli.layout.nodes import view_of
 from fc2conv_cli.layout.steps import COMPUTED, Step, cost, steps
@@ -19,12 +21,13 @@ from fc2conv_cli.shapes import Shapes
 from fc2conv_cli.views import View
 
 
-def simplify(build: Builder) -> None:
-    """Shorten chains of layout nodes in the main graph, in place."""
-    for node in list(build.graph):
-        shorter = _shorter(node, build.shapes)
-        if shorter is not None:
-            _replace(node, shorter, build)
+def simplify(model: ir.Model, build: Builder) -> None:
+    """Shorten chains of layout nodes in every graph and function, in place."""
+    for graph in all_graphs(model):
+        for node in list(graph):
+            shorter = _shorter(node, build.shapes)
+            if shorter is not None:
+                _replace(node, shorter, build)
 
 
 class _Shorter(NamedTuple):
@@ -62,7 +65,9 @@ def _cost(view: View) -> int:
 
 
 def _producer(node: ir.Node) -> ir.Node | None:
-    return None if node.inputs[0] is None else node.inputs[0].producer()
+    """The node above, if it is in the same graph: what is outside a loop body is not to be done in every turn."""
+    above = None if node.inputs[0] is None else node.inputs[0].producer()
+    return above if above is not None and above.graph is node.graph else None
 
 
 def _replace(node: ir.Node, shorter: _Shorter, build: Builder) -> None:

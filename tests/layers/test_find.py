@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 from helpers import converted, gemm, matmul, model, ops, random, save, value
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from fc2conv_cli import inspect
 from fc2conv_cli.layers import reasons
@@ -74,34 +74,6 @@ def test_spellings_to_come_are_left(tmp_path: Path) -> None:
     outputs = [value("a", ["N", 3]), value("y", [3, 3], TensorProto.INT32), value("z", [3, 3], TensorProto.INT32)]
     proto = model(nodes, inputs, outputs, constants, extra_opsets={"com.microsoft": 1})
     assert skips(proto, tmp_path) == [("gelu", "FC2C-UNSUPPORTED-OP"), ("integer", "FC2C-UNSUPPORTED-OP")]
-
-
-def test_layers_of_subgraphs_and_functions_are_left(tmp_path: Path) -> None:
-    inner = helper.make_graph(
-        [helper.make_node("MatMul", ["x", "w"], ["branch"], name="inner")], "then", [], [value("branch", ["N", 3])]
-    )
-    other = helper.make_graph([helper.make_node("Neg", ["u"], ["no"])], "else", [], [value("no", ["N", 3])])
-    function = helper.make_function(
-        "local", "Linear", ["a"], ["b"],
-        [
-            helper.make_node("Constant", [], ["fw"], value=numpy_helper.from_array(random((3, 3)))),
-            helper.make_node("MatMul", ["a", "fw"], ["b"], name="in_function"),
-        ],
-        [helper.make_opsetid("", 17)],
-    )  # fmt: skip
-    nodes = [
-        helper.make_node("If", ["cond"], ["z"], then_branch=inner, else_branch=other),
-        helper.make_node("Linear", ["z"], ["y"], domain="local"),
-    ]
-    proto = model(
-        nodes,
-        [value("cond", [], TensorProto.BOOL), value("x", ["N", 4]), value("u", ["N", 3])],
-        [value("y", None)],
-        {"w": random((4, 3))},
-        extra_opsets={"local": 1},
-    )
-    proto.functions.append(function)
-    assert skips(proto, tmp_path) == [("inner", "FC2C-IN-SUBGRAPH"), ("in_function", "FC2C-IN-FUNCTION")]
 
 
 def test_an_invalid_layer_is_left(tmp_path: Path) -> None:
