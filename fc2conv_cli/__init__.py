@@ -11,11 +11,13 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from fc2conv_cli.errors import FC2ConvError
+
 if TYPE_CHECKING:
     from fc2conv_cli.pipeline import convert, inspect, verify
     from fc2conv_cli.verification.compare import Settings
 
-__all__ = ["Settings", "__version__", "convert", "inspect", "verify"]
+__all__ = ["FC2ConvError", "Settings", "__version__", "convert", "inspect", "verify"]
 
 try:
     __version__ = version("fc2conv")

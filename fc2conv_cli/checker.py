@@ -16,5 +16,6 @@ def complaint(path: Path) -> str | None:
     try:
         onnx.checker.check_model(str(path))
     except Exception as error:  # the checker is C++ behind pybind: what escapes is not documented
-        return " ".join(str(error).split()) or type(error).__name__
+        first = str(error).partition("==>")[0]  # the checker's own words; what follows repeats the node
+        return " ".join(first.split()) or type(error).__name__
     return None

@@ -43,11 +43,11 @@ class Format(StrEnum):
 
 OnlyOption = Annotated[
     list[str] | None,
-    typer.Option("--only", metavar="GLOB", help="Convert only layers whose node name matches; repeatable."),
+    typer.Option("--only", metavar="GLOB", help="Only the layers whose node name matches; repeatable."),
 ]
 SkipOption = Annotated[
     list[str] | None,
-    typer.Option("--skip", metavar="GLOB", help="Leave layers whose node name matches; repeatable."),
+    typer.Option("--skip", metavar="GLOB", help="All layers but those whose node name matches; repeatable."),
 ]
 SamplesOption = Annotated[int, typer.Option(min=1, help="Random inputs for each choice of dynamic sizes.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of the random inputs.")]
@@ -61,7 +61,7 @@ RtolOption = Annotated[
 FormatOption = Annotated[Format, typer.Option(help="How to write the report.")]
 FileOption = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report there, not to stdout.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No report on stdout; errors and the exit code only.")]
-VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="List every layer; a traceback with every error.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="All rows of long tables, layout nodes, advice.")]
 
 
 def _show_version(wanted: bool) -> None:
@@ -81,7 +81,9 @@ def _root(
 
 @app.command("convert")
 def convert_command(
-    model: Annotated[Path, typer.Argument(help="The ONNX model; it is not changed.", show_default=False)],
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="The ONNX model; it is not changed.", show_default=False)
+    ],
     output: Annotated[
         Path | None,
         typer.Option(
@@ -114,6 +116,7 @@ def convert_command(
     verbose: VerboseOption = False,
 ) -> None:
     """Convert a model, compare the result with the original, and write it if they agree."""
+    _check_report(output_file, output)
     from fc2conv_cli.pipeline import convert
     from fc2conv_cli.verification.compare import Settings
 
@@ -135,8 +138,12 @@ def convert_command(
 
 @app.command("verify")
 def verify_command(
-    original: Annotated[Path, typer.Argument(help="The ONNX model to compare with.", show_default=False)],
-    converted: Annotated[Path, typer.Argument(help="The ONNX model to judge.", show_default=False)],
+    original: Annotated[
+        Path, typer.Argument(metavar="ORIGINAL", help="The ONNX model to compare with.", show_default=False)
+    ],
+    converted: Annotated[
+        Path, typer.Argument(metavar="CONVERTED", help="The ONNX model to judge.", show_default=False)
+    ],
     samples: SamplesOption = 4,
     seed: SeedOption = 0,
     atol: AtolOption = None,
@@ -147,6 +154,7 @@ def verify_command(
     verbose: VerboseOption = False,
 ) -> None:
     """Run two models on the same inputs and compare every output; exit 1 if they differ."""
+    _check_report(output_file, None)
     from fc2conv_cli.pipeline import verify
     from fc2conv_cli.verification.compare import Settings
 
@@ -157,7 +165,7 @@ def verify_command(
 
 @app.command("inspect")
 def inspect_command(
-    model: Annotated[Path, typer.Argument(help="The ONNX model.", show_default=False)],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="The ONNX model.", show_default=False)],
     only: OnlyOption = None,
     skip: SkipOption = None,
     output_format: FormatOption = Format.text,
@@ -166,10 +174,21 @@ def inspect_command(
     verbose: VerboseOption = False,
 ) -> None:
     """List the fully connected layers, what each would become, and why a layer would stay."""
+    _check_report(output_file, None)
     from fc2conv_cli.pipeline import inspect
 
     report = inspect(model, only=only or (), skip=skip or ())
     _show(report, output_format, output_file, quiet, verbose)
+
+
+def _check_report(output_file: Path | None, output: Path | None) -> None:
+    if output_file is None:
+        return
+    from fc2conv_cli.reports.file import check
+
+    check(output_file)
+    if output is not None and output_file.absolute() == output.absolute():
+        raise OutputFileError(output_file, "the report and the model cannot be one file", hint="Name another file.")
 
 
 def _show(
@@ -201,29 +220,23 @@ def _show(
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(128 + signal.SIGPIPE) from None
         return
-    if output_file.suffix == ".onnx":
-        raise OutputFileError(output_file, "a report is not written over a model", hint="Name a .txt or .json file.")
-    try:
-        output_file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise OutputFileError(output_file, f"the report cannot be written ({error.strerror})") from error
+    from fc2conv_cli.reports.file import write
+
+    write(output_file, text)
 
 
 def main() -> NoReturn:
     """Run the command line, and turn whatever is raised into a message and an exit code."""
     signal.signal(signal.SIGTERM, _stop)
-    verbose = bool({"-v", "--verbose"} & set(sys.argv))
     try:
         app()
     except FC2ConvError as error:
-        if verbose:
-            traceback.print_exc()
         sys.stderr.write(f"fc2conv: {error}\n")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
     except Exception as error:
-        if verbose:
+        if {"-v", "--verbose"} & set(sys.argv):
             traceback.print_exc()
         what = " ".join(str(error).split()) or type(error).__name__
         sys.stderr.write(

@@ -23,7 +23,7 @@ from fc2conv_cli.layout.emit import emit
 from fc2conv_cli.layout.nodes import LayoutCount, count_layout_nodes
 from fc2conv_cli.layout.simplify import simplify
 from fc2conv_cli.layout.solve import solve
-from fc2conv_cli.records import Plan
+from fc2conv_cli.records import Plan, Skip
 from fc2conv_cli.save import Draft, check_target, draft, external_files
 from fc2conv_cli.shapes import Shapes, infer
 from fc2conv_cli.verification.compare import Settings, compare_models
@@ -62,8 +62,17 @@ class ConversionReport:
 
     @property
     def passed(self) -> bool:
-        """Whether the conversion came to a good end."""
+        """Whether nothing went against the user's wishes; it says nothing about a comparison that was not made."""
         return self.status not in ("layers left", "different")
+
+    @property
+    def verified(self) -> bool:
+        """Whether a file was written that was compared with the original and agrees."""
+        return self.output is not None and self.verification is not None and self.verification.passed
+
+    def __str__(self) -> str:
+        """The report as the command line prints it."""
+        return _text(self)
 
 
 @dataclass(frozen=True)
@@ -80,6 +89,16 @@ class InspectionReport:
     plan: Plan
     notes: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        """The report as the command line prints it."""
+        return _text(self)
+
+
+def _text(report: ConversionReport | InspectionReport | VerifyReport) -> str:
+    from fc2conv_cli.reports.console import render  # it imports this module
+
+    return render(report, width=None, color=False, verbose=False)
+
 
 def convert(
     model: str | PathLike[str],
@@ -87,8 +106,8 @@ def convert(
     *,
     force: bool = False,
     dry_run: bool = False,
-    only: Sequence[str] = (),
-    skip: Sequence[str] = (),
+    only: str | Sequence[str] = (),
+    skip: str | Sequence[str] = (),
     strict: bool = False,
     verify: bool = True,
     keep_failed: bool = False,
@@ -117,6 +136,8 @@ def convert(
     path = Path(model)
     ir_model = load(path)
     target = path.with_name(f"{path.stem}.conv.onnx") if output is None else Path(output)
+    if output is not None:
+        check_target(target, path, ir_model, force=force)
     analysis = _analyse(path, ir_model, only, skip)
     plan = analysis.plan
     report = ConversionReport(path, "planned", plan, layout_before=_count(ir_model, analysis), notes=analysis.notes)
@@ -125,7 +146,8 @@ def convert(
     if dry_run:
         return report
     if not plan.layers and output is None:
-        return replace(report, status="nothing to convert")
+        stale = (f"{target} is there from before; it does not come from this run",) if target.exists() else ()
+        return replace(report, status="nothing to convert", notes=(*report.notes, *stale))
     check_target(target, path, ir_model, force=force)
     external = bool(external_files(ir_model))
     _rewrite(ir_model, analysis)
@@ -162,7 +184,9 @@ def verify(
     return compare_models(Path(original), Path(converted), settings or Settings())
 
 
-def inspect(model: str | PathLike[str], *, only: Sequence[str] = (), skip: Sequence[str] = ()) -> InspectionReport:
+def inspect(
+    model: str | PathLike[str], *, only: str | Sequence[str] = (), skip: str | Sequence[str] = ()
+) -> InspectionReport:
     """List the fully connected layers of a model: what each would become, or why it would stay.
 
     Args:
@@ -189,14 +213,15 @@ class _Analysis:
     notes: tuple[str, ...]
 
 
-def _analyse(path: Path, model: ir.Model, only: Sequence[str], skip: Sequence[str]) -> _Analysis:
+def _analyse(path: Path, model: ir.Model, only: str | Sequence[str], skip: str | Sequence[str]) -> _Analysis:
+    only, skip = ((given,) if isinstance(given, str) else given for given in (only, skip))
     notes = _check(path)
     shapes = infer(model)
     constants = Constants(model, shapes)
     bodies = frozenset(function.graph for function in model.functions.values())
     context = Context(shapes, constants, model.graph.opset_imports.get("", 1), bodies)
     found = list(find(model, context))
-    names = [item.name for item in found]
+    names = [item.name for item in found if not isinstance(item, Skip) or item.reason.is_layer]
     _refuse_idle_patterns("--only", only, names)
     _refuse_idle_patterns("--skip", skip, names)
 

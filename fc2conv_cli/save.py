@@ -23,8 +23,8 @@ _PROTOBUF_LIMIT = 2**31 - 1
 """https://protobuf.dev/programming-guides/proto-limits: a serialized message is at most 2 GiB."""
 _PROTOBUF_MARGIN = 64 * 2**20
 """Left for the graph itself."""
-_EXTERNAL_THRESHOLD = 1024
-"""Tensors up to this many bytes stay in the model file (that is onnx's own default too)."""
+_EXTERNAL_THRESHOLD = 256
+"""Tensors up to this many bytes stay in the model file: shape inference must see the shapes of Reshape and the like."""
 
 
 def check_target(target: Path, original: Path, model: ir.Model, *, force: bool) -> None:
@@ -104,7 +104,7 @@ def draft(model: ir.Model, target: Path, *, external: bool) -> Iterator[Draft]:
         ) from error
     try:
         path = folder / target.name
-        data = _data_name(target) if external or _is_too_large(model) else None
+        data = _data_name(target) if (external and _has_large_tensor(model)) or _is_too_large(model) else None
         try:
             ir.save(model, path, format="protobuf", external_data=data, size_threshold_bytes=_EXTERNAL_THRESHOLD)
         except OSError as error:
@@ -117,13 +117,19 @@ def draft(model: ir.Model, target: Path, *, external: bool) -> Iterator[Draft]:
 
 def external_files(model: ir.Model) -> list[Path]:
     """The files besides its own that a model keeps weights in."""
-    tensors = [v.const_value for graph in model.graphs() for v in graph.initializers.values()]
-    return [Path(p) for p in dict.fromkeys(t.path for t in tensors if isinstance(t, ir.ExternalTensor))]
+    return [Path(p) for p in dict.fromkeys(t.path for t in _tensors(model) if isinstance(t, ir.ExternalTensor))]
+
+
+def _has_large_tensor(model: ir.Model) -> bool:
+    return any(t is not None and t.nbytes > _EXTERNAL_THRESHOLD for t in _tensors(model))
+
+
+def _tensors(model: ir.Model) -> list[ir.TensorProtocol | None]:
+    return [v.const_value for graph in model.graphs() for v in graph.initializers.values()]
 
 
 def _is_too_large(model: ir.Model) -> bool:
-    tensors = (v.const_value for graph in model.graphs() for v in graph.initializers.values())
-    inside = sum(t.nbytes for t in tensors if t is not None and not isinstance(t, ir.ExternalTensor))
+    inside = sum(t.nbytes for t in _tensors(model) if t is not None and not isinstance(t, ir.ExternalTensor))
     return inside > _PROTOBUF_LIMIT - _PROTOBUF_MARGIN
 
 

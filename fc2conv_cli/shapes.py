@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 
 import onnx_ir as ir
+from onnx_ir.passes.common.shape_inference import infer_shapes
 from onnx_shape_inference import SYM_DATA_KEY, infer_symbolic_shapes, registry
 
 from fc2conv_cli.body_shapes import infer_functions, widen_loops
@@ -62,8 +63,8 @@ class Shapes:
 def infer(model: ir.Model) -> Shapes:
     """The shapes of all values of a model, which is left as it was.
 
-    What the file says of inner values is used only where nothing can be inferred: exporters and people leave
-    stale `value_info` behind (a batch of 1 after the input was made dynamic).
+    Where the symbolic engine does not know, onnx's own inference is asked. What the file says of inner values is used
+    last: exporters and people leave stale `value_info` behind (a batch of 1 after the input was made dynamic).
     """
     values = list(dict.fromkeys(_all_values(model)))
     saved = [(v, v.shape, v.type) for v in values]
@@ -74,12 +75,12 @@ def infer(model: ir.Model) -> Shapes:
     try:
         for v in values:
             v.shape = declared.get(v) if v in given else None
-        complete = _run_all(model, values)
-        if not complete:
-            for v in values:
-                if v.shape is None and v in declared:
-                    v.shape = declared[v]
-            _run_all(model, values)
+        if not _run_all(model, values):
+            _fill_from_onnx(model, values)
+            if not _run_all(model, values):
+                for v in values:
+                    v.shape = v.shape or declared.get(v)
+                _run_all(model, values)
         for v in values:
             shapes.record(v, None if v.shape is None else names.restore(v.shape), v.dtype)
     finally:
@@ -103,8 +104,17 @@ def _run_all(model: ir.Model, values: list[ir.Value]) -> bool:
     return complete and all(v.shape is not None for v in values)
 
 
+def _fill_from_onnx(model: ir.Model, values: list[ir.Value]) -> None:
+    """Ask onnx's shape inference, which propagates data further, for the shapes that are still unknown."""
+    known = [(v, v.shape, v.type) for v in values if v.shape is not None]
+    infer_shapes(model, check_type=False, strict_mode=False, data_prop=True)
+    for v, shape, type_ in known:
+        v.shape, v.type = shape, type_
+
+
 def _run(model: ir.Model) -> bool:
-    logging.getLogger("onnx_shape_inference").setLevel(logging.ERROR)
+    for library in ("onnx_ir", "onnx_shape_inference"):
+        logging.getLogger(library).setLevel(logging.ERROR)
     _know_early_operators()
     try:
         infer_symbolic_shapes(model, warn_on_missing=False, adopt_declared_symbols=False)

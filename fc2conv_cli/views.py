@@ -173,6 +173,11 @@ class View:
         return sizes, tuple(rank[s] for s in starts)
 
     @property
+    def movement(self) -> tuple[object, ...]:
+        """What the view does, whatever its factors are called: equal for equal rearrangements."""
+        return self.source_shape, self.target_shape, self.blocks
+
+    @property
     def moves_nothing(self) -> bool:
         """Whether every element keeps its place in memory."""
         return list(self.blocks[1]) == list(range(len(self.blocks[1])))

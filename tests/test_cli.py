@@ -45,6 +45,7 @@ def test_a_difference_is_1_and_says_what_would_pass(path: Path, tmp_path: Path) 
     assert done.returncode == 1
     assert "DIFFERENT" in done.stdout
     assert "would pass with --rtol" in done.stdout
+    assert "verdict: DIFFERENT" in done.stdout
     assert done.stderr == ""
     assert fc2conv("verify", path, other, "--rtol", "0.05").returncode == 0
     assert fc2conv("verify", path, other, "--atol", "5").returncode == 0
@@ -143,6 +144,11 @@ def test_what_cannot_be_run_is_written_unverified_on_demand(tmp_path: Path, make
         ["convert", "model.onnx", "--samples", "0"],
         ["convert", "model.onnx", "--output-format", "yaml"],
         ["inspect", "model.onnx", "--output-file", "there.onnx"],
+        ["inspect", "model.onnx", "--output-file", "weights.bin"],
+        ["convert", "model.onnx", "--output-file", "weights.bin"],
+        ["convert", "model.onnx", "-o", "new.txt", "--output-file", "new.txt"],
+        ["convert", "model.onnx", "--output-file", "none/report.txt"],
+        ["convert", "model.onnx", "--dry-run", "-o", "model.onnx"],
         ["verify", "model.onnx"],
         ["verify", "model.onnx", "none.onnx"],
         ["no-such-command"],
@@ -150,6 +156,7 @@ def test_what_cannot_be_run_is_written_unverified_on_demand(tmp_path: Path, make
 )
 def test_bad_usage_is_2_and_touches_nothing(path: Path, tmp_path: Path, args: list[str]) -> None:
     (tmp_path / "there.onnx").write_text("mine")
+    (tmp_path / "weights.bin").write_bytes(random((64,)).tobytes())
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
     done = fc2conv(*args, cwd=tmp_path)
     assert done.returncode == 2, done.stdout

@@ -165,7 +165,46 @@ def test_a_weight_of_two_layers(tmp_path: Path) -> None:
     proto = model(nodes, [value("x", ["N", 4])], [value("y", ["N", 4])], {"w": random((4, 4))})
     path, _ = converted(proto, tmp_path)
     assert ops(path).count("Conv") == 2
+    assert len([t for t in onnx.load(path).graph.initializer if t.name.endswith(".weight")]) == 1
     assert "w" not in {t.name for t in onnx.load(path).graph.initializer}
+
+
+def test_a_weight_that_two_layers_read_differently_is_stored_twice(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Gemm", ["x", "w"], ["h"], name="a"),
+        helper.make_node("Gemm", ["h", "w"], ["y"], name="b", transB=1),
+    ]
+    proto = model(nodes, [value("x", ["N", 4])], [value("y", ["N", 4])], {"w": random((4, 4))})
+    path, report = converted(proto, tmp_path)
+    assert report.verified
+    assert len([t for t in onnx.load(path).graph.initializer if t.name.endswith(".weight")]) == 2
+
+
+def test_patterns_may_be_one_string(tmp_path: Path) -> None:
+    path = save(matmul(["N", 4], random((4, 3))), tmp_path / "m.onnx")
+    assert len(inspect(path, only="fc").plan.layers) == 1
+    assert len(inspect(path, skip="f*").plan.layers) == 0
+
+
+def test_what_is_no_layer_is_no_match(tmp_path: Path) -> None:
+    with pytest.raises(errors.UsageError, match="node_MatMul_76"):
+        inspect(SAMPLES / "transformer_encoder.onnx", only=["node_MatMul_76"])
+
+
+def test_a_stale_output_is_pointed_out(tmp_path: Path) -> None:
+    relu = model([helper.make_node("Relu", ["x"], ["y"])], [value("x", [2])], [value("y", [2])])
+    path = save(relu, tmp_path / "m.onnx")
+    (tmp_path / "m.conv.onnx").write_text("old")
+    assert "does not come from this run" in convert(path).notes[0]
+
+
+def test_unverified_is_not_verified(tmp_path: Path) -> None:
+    path = save(matmul(["N", 4], random((4, 3))), tmp_path / "m.onnx")
+    assert convert(path, tmp_path / "a.onnx").verified
+    unverified = convert(path, tmp_path / "b.onnx", verify=False)
+    assert unverified.passed
+    assert not unverified.verified
+    assert not convert(path, dry_run=True).verified
 
 
 def test_an_output_given_twice_and_read_by_a_subgraph(tmp_path: Path) -> None:
@@ -216,6 +255,6 @@ def test_a_file_that_only_onnxruntime_accepts_is_converted_with_a_note(tmp_path:
 
 
 def test_the_package_has_three_functions_and_no_more_at_import() -> None:
-    assert set(fc2conv_cli.__all__) == {"Settings", "__version__", "convert", "inspect", "verify"}
+    assert set(fc2conv_cli.__all__) == {"FC2ConvError", "Settings", "__version__", "convert", "inspect", "verify"}
     with pytest.raises(AttributeError):
         fc2conv_cli.no_such_thing  # noqa: B018

@@ -61,6 +61,11 @@ class Builder:
         self.opset = (self._main if function is None else function).opset_imports.get("", 1)
 
     @property
+    def scope(self) -> object:
+        """What tells whether a constant that was made before can be read here: the graph, or the node in a function."""
+        return self._anchor if self._graph in self._functions else self._graph
+
+    @property
     def _graph(self) -> ir.Graph:
         """The graph that the next node goes into."""
         assert self._anchor is not None

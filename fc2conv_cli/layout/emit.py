@@ -40,6 +40,7 @@ class _Writer:
         self._shapes = build.shapes
         self._constants = constants
         self._replaced: dict[ir.Value, ir.Value] = {}
+        self._weights: dict[tuple[object, ...], ir.Value] = {}  # a weight of two layers is stored once
 
     def write(self, planned: PlannedLayer) -> None:
         layer, form = planned.layer, planned.form
@@ -83,7 +84,11 @@ class _Writer:
             array = view.apply(constants.array(weight))
             return array if scale == 1 else _scale(array, scale)
 
-        return self._build.lazy(f"{name}.weight", kernel, [d for d in shape if d is not None], weight.dtype)
+        key = (weight.origin, tuple(v.movement for v in weight.views), view.movement, scale, self._build.scope)
+        if key not in self._weights:
+            dims = [d for d in shape if d is not None]
+            self._weights[key] = self._build.lazy(f"{name}.weight", kernel, dims, weight.dtype)
+        return self._weights[key]
 
     def _folds_alpha(self, layer: FullyConnected) -> bool:
         """Whether alpha times the weight loses nothing but rounding: no overflow, no underflow."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import math
+from collections import Counter
 
 from rich.console import Console
 from rich.table import Table
@@ -16,7 +18,7 @@ from fc2conv_cli.verification.report import OutputReport, VerifyReport
 _PLAIN_WIDTH = 150
 """Width when the text does not go to a terminal."""
 _LISTED_ROWS = 40
-"""Rows before a table is cut; ``-v`` and JSON have them all."""
+"""Rows before the table of layers is cut; ``-v`` and JSON have them all."""
 
 
 def render(
@@ -50,8 +52,16 @@ def render(
         _plan(console, report.plan, verbose)
         _notes(console, report.notes)
     else:
+        _line(console, Text(f"{report.converted} against {report.original}"))
         _verification(console, report)
+        verdict = Text("the same", "bold green") if report.passed else Text("DIFFERENT", "bold red")
+        _line(console, Text("verdict: ") + verdict)
     return "\n".join(line.rstrip() for line in buffer.getvalue().split("\n"))
+
+
+def _line(console: Console, text: Text | str) -> None:
+    """A line that the terminal may wrap but we do not, so that it can be searched for."""
+    console.print(text, soft_wrap=True)
 
 
 def _conversion(console: Console, report: ConversionReport, verbose: bool) -> None:
@@ -61,34 +71,40 @@ def _conversion(console: Console, report: ConversionReport, verbose: bool) -> No
         _verification(console, report.verification)
     _notes(console, report.notes)
     if (before := report.layout_before) is not None and (after := report.layout_after) is not None:
-        console.print(
-            f"layout nodes: {before.transposes} Transpose and {before.reshapes} Reshape before, "
-            f"{after.transposes} and {after.reshapes} after"
+        _line(
+            console,
+            f"layout nodes: {before.transposes} Transpose, {before.reshapes} Reshape, Squeeze or the like before; "
+            f"{after.transposes} and {after.reshapes} after",
         )
-    console.print(_closing(report))
+    _line(console, _closing(report))
 
 
 def _headline(console: Console, model: str, plan: Plan) -> None:
     found, become = plan.found, len(plan.layers)
     if not found:
-        console.print(Text(f"{model}: no fully connected layer"))
+        _line(console, Text(f"{model}: no fully connected layer"))
         return
     layers = "layer" if found == 1 else "layers"
     verb = "becomes a convolution" if become == 1 else "become convolutions"
-    console.print(Text(f"{model}: {found} fully connected {layers}, {become} {verb}"))
+    _line(console, Text(f"{model}: {found} fully connected {layers}, {become} {verb}"))
 
 
 def _plan(console: Console, plan: Plan, verbose: bool) -> None:
     if plan.layers:
-        extra = ("layout nodes around it",) if verbose else ()
+        extra = ("with its layout nodes",) if verbose else ()
         table = _table("layer", "was", "in", "out", "positions", "params", "MACs", "becomes", "reads", "writes", *extra)
         for planned in plan.layers if verbose else plan.layers[:_LISTED_ROWS]:
             row = (*_layer_row(planned), _around(planned)) if verbose else _layer_row(planned)
             table.add_row(*map(Text, row))
         console.print(table)
-        _more(console, len(plan.layers), verbose)
-    _skips(console, "stays", [s for s in plan.skips if s.reason.is_layer], verbose)
-    _skips(console, "not a fully connected layer", [s for s in plan.skips if not s.reason.is_layer], verbose)
+        if not verbose and len(plan.layers) > _LISTED_ROWS:
+            _line(console, f"  ... and {len(plan.layers) - _LISTED_ROWS} more (-v lists all)")
+    _skips(console, "stays", [s for s in plan.skips if s.reason.is_layer])
+    others = [s for s in plan.skips if not s.reason.is_layer]
+    if verbose:
+        _skips(console, "not a fully connected layer", others)
+    else:
+        _count_others(console, others)
 
 
 def _layer_row(planned: PlannedLayer) -> tuple[str, ...]:
@@ -114,29 +130,28 @@ def _around(planned: PlannedLayer) -> str:
     return " ".join([*(s.op for s in form.read_steps), "Conv", *(s.op for s in form.write_steps)])
 
 
-def _skips(console: Console, title: str, skips: list[Skip], verbose: bool) -> None:
+def _skips(console: Console, title: str, skips: list[Skip]) -> None:
     if not skips:
         return
     table = _table(title, "op", "why", "code")
-    for skip in skips if verbose else skips[:_LISTED_ROWS]:
+    for skip in skips:
         table.add_row(*map(Text, (skip.name, skip.node.op_type, skip.sentence, skip.reason.code)))
     console.print(table)
-    _more(console, len(skips), verbose)
-    if verbose:
-        for reason in dict.fromkeys(skip.reason for skip in skips):
-            console.print(Text(f"  {reason.code}: {reason.advice}"))
+    for reason in dict.fromkeys(skip.reason for skip in skips):
+        _line(console, Text(f"  {reason.code}: {reason.advice}"))
 
 
-def _more(console: Console, rows: int, verbose: bool) -> None:
-    if not verbose and rows > _LISTED_ROWS:
-        console.print(f"  ... and {rows - _LISTED_ROWS} more (-v lists all)")
+def _count_others(console: Console, skips: list[Skip]) -> None:
+    """One line for each reason why nodes only look like layers; a transformer has many of them."""
+    for (reason, op_type), count in Counter((s.reason, s.node.op_type) for s in skips).items():
+        _line(console, Text(f"not a layer: {count} {op_type}: {reason.sentence} (-v lists them)"))
 
 
 def _verification(console: Console, report: VerifyReport) -> None:
     sizes = "; ".join(", ".join(f"{name}={size}" for name, size in case.items()) for case in report.cases if case)
     at = f" at {sizes}" if sizes else ""
-    console.print(Text(f"compared in onnxruntime: {report.runs} runs, seed {report.seed}{at}"))
-    table = _table("output", "type", "max |delta|", "/ max |ref|", "allowed", "at", "original", "converted", "verdict")
+    _line(console, Text(f"compared in onnxruntime: {report.runs} runs, seed {report.seed}{at}"))
+    table = _table("output", "type", "max |delta|", "allowed", "/ max |ref|", "at", "original", "converted", "verdict")
     for output in report.outputs:
         style = "green" if output.passed else "bold red"
         *cells, verdict = _output_row(output)
@@ -144,13 +159,13 @@ def _verification(console: Console, report: VerifyReport) -> None:
     console.print(table)
     for output in report.outputs:
         for failure in output.failures:
-            console.print(Text(f"output {output.name!r} {failure}", style="bold red"))
-        if not output.passed and not output.failures:
-            console.print(Text(f"output {output.name!r} would pass with --rtol {output.rtol_to_pass:.2g}"))
+            _line(console, Text(f"output {output.name!r} {failure}", style="bold red"))
         for note in output.notes:
-            console.print(Text(f"output {output.name!r}: {note}"))
+            _line(console, Text(f"output {output.name!r}: {note}"))
     for failure in report.failures:
-        console.print(Text(failure, style="bold red"))
+        _line(console, Text(failure, style="bold red"))
+    if (rtol := report.rtol_to_pass) is not None:
+        _line(console, Text(f"all outputs would pass with --rtol {_rounded_up(rtol)}"))
     _notes(console, report.notes)
 
 
@@ -174,13 +189,19 @@ def _output_row(output: OutputReport) -> tuple[str, ...]:
         output.name,
         output.dtype,
         _number(worst.max_abs),
-        _number(worst.max_relative),
         _number(allowed),
+        _number(worst.max_relative),
         "" if worst.index is None else str(list(worst.index)),
         _value(worst.reference),
         _value(worst.converted),
         verdict,
     )
+
+
+def _rounded_up(value: float) -> str:
+    """Two digits, never below the value itself: what is suggested must be enough."""
+    digits = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return f"{math.ceil(value / digits * 1.001) * digits:.2g}"
 
 
 def _number(value: float) -> str:
@@ -195,7 +216,7 @@ def _value(value: float | str | None) -> str:
 
 def _notes(console: Console, notes: tuple[str, ...]) -> None:
     for note in notes:
-        console.print(Text(f"note: {note}"))
+        _line(console, Text(f"note: {note}"))
 
 
 def _closing(report: ConversionReport) -> Text:

@@ -35,6 +35,7 @@ def conversion(report: ConversionReport) -> dict[str, Any]:
         "model": str(report.model),
         "status": report.status,
         "passed": report.passed,
+        "verified": report.verified,
         "output": None if report.output is None else str(report.output),
         "failed": None if report.failed is None else str(report.failed),
         **plan(report.plan),
@@ -105,7 +106,7 @@ def _output(output: OutputReport) -> dict[str, Any]:
     return {
         "name": output.name,
         "dtype": output.dtype,
-        "shape": output.shape,
+        "shape": None if output.shape is None else list(output.shape),
         "passed": output.passed,
         "atol": output.tolerance.atol,
         "rtol": output.tolerance.rtol,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,17 @@ from typing import Any
 import numpy as np
 
 from fc2conv_cli.errors import UnrunnableModelError, UsageError
-from fc2conv_cli.verification.inputs import Array, Attempt, Sizes, attempts, sample, table_lengths
+from fc2conv_cli.verification.facts import Facts, facts_of
+from fc2conv_cli.verification.inputs import (
+    Array,
+    Sizes,
+    dynamic_dims,
+    integer_limits,
+    larger_cases,
+    sample,
+    usual_cases,
+)
+from fc2conv_cli.verification.interface import compare_inputs, compare_outputs
 from fc2conv_cli.verification.metrics import Deviation, Tolerance, compare, tolerance_for
 from fc2conv_cli.verification.report import OutputReport, VerifyReport
 from fc2conv_cli.verification.runner import Port, RunError, Runner
@@ -61,16 +71,23 @@ def compare_models(original: Path, converted: Path, settings: Settings) -> Verif
     except RunError as error:
         raise UnrunnableModelError(original, f"onnxruntime cannot load it: {error}", hint=_UNVERIFIED) from error
     _check_inputs_can_be_made(original, reference)
-    gathered = {port.name: _Gathered(port) for port in reference.outputs}
+    facts = facts_of(original)
+    gathered = {port.name: _Gathered(port, settings, facts.coarsest_float) for port in reference.outputs}
     try:
         candidate = Runner(converted)
     except RunError as error:
-        failure = f"onnxruntime cannot load the converted model: {error}"
-        return _report(original, converted, settings, _Outcome(failures=[failure]), gathered)
-    failures = _compare_interfaces(reference, candidate, gathered)
-    if failures or any(g.failures for g in gathered.values()):
-        return _report(original, converted, settings, _Outcome(failures=failures), gathered)
-    outcome = _run_all(original, reference, candidate, settings, gathered)
+        outcome = _Outcome(failures=[f"onnxruntime cannot load the converted model: {error}"])
+        return _report(original, converted, settings, outcome, gathered)
+    outcome = _Outcome(failures=compare_inputs(reference.inputs, candidate.inputs))
+    each, whole = compare_outputs(reference.outputs, candidate.outputs)
+    outcome.failures.extend(whole)
+    for name, failures in each.items():
+        gathered[name].failures.extend(failures)
+    if not outcome.failures and not any(each.values()):
+        outcome = _Comparison(reference, candidate, settings, facts, gathered).run_all()
+        if not outcome.ran:
+            problem = f"onnxruntime cannot run it: {outcome.refusals[0][1]}"
+            raise UnrunnableModelError(original, problem, hint=_UNVERIFIED)
     return _report(original, converted, settings, outcome, gathered)
 
 
@@ -88,31 +105,42 @@ class _Gathered:
     """What is known of one output so far."""
 
     port: Port
+    settings: Settings
+    coarsest_float: str
     worst: Deviation | None = None
     tolerance: Tolerance | None = None
     dtype: str = ""
     rtol_to_pass: float = 0.0
     failures: list[str] = field(default_factory=list)
-    notes: dict[str, None] = field(default_factory=dict)
+    nans: float = 0.0
+    infinities: float = 0.0
 
-    def add(self, reference: Any, converted: Any, settings: Settings, where: str) -> None:
+    @property
+    def notes(self) -> tuple[str, ...]:
+        odd = (("NaN", self.nans), ("the same infinity", self.infinities))
+        return tuple(f"{what} in both models at up to {share:.3g} of the places" for what, share in odd if share)
+
+    def add(self, reference: Any, converted: Any, where: str) -> None:
         for ours, theirs in _tensors(reference, converted):
             if ours.dtype != theirs.dtype:
                 self._fail(f"is {theirs.dtype}, was {ours.dtype}{where}")
             elif ours.shape != theirs.shape:
-                self._fail(f"has shape {list(theirs.shape)}, had {list(ours.shape)}{where}")
+                self._fail(f"has shape {list(theirs.shape)}, was {list(ours.shape)}{where}")
             else:
-                self._measure(ours, theirs, settings)
+                self._measure(ours, theirs)
 
-    def _measure(self, ours: Array, theirs: Array, settings: Settings) -> None:
+    def tolerance_for(self, dtype: str) -> Tolerance:
+        return tolerance_for(dtype, self.settings.atol, self.settings.rtol, self.coarsest_float)
+
+    def _measure(self, ours: Array, theirs: Array) -> None:
         self.dtype = str(ours.dtype)
-        self.tolerance = tolerance_for(self.dtype, settings.atol, settings.rtol)
+        self.tolerance = self.tolerance_for(self.dtype)
         deviation = compare(ours, theirs, self.tolerance)
         rtol = deviation.rtol_to_pass(self.tolerance.atol)
         if self.worst is None or (rtol, deviation.max_abs) > (self.rtol_to_pass, self.worst.max_abs):
             self.worst = deviation
         self.rtol_to_pass = max(self.rtol_to_pass, rtol)
-        self.notes.update(dict.fromkeys(deviation.notes))
+        self.nans, self.infinities = max(self.nans, deviation.nans), max(self.infinities, deviation.infinities)
 
     def _fail(self, failure: str) -> None:
         if failure not in self.failures:
@@ -131,53 +159,6 @@ def _tensors(reference: Any, converted: Any) -> Iterator[tuple[Array, Array]]:
         yield np.asarray(reference), np.asarray(converted)
 
 
-def _compare_interfaces(reference: Runner, candidate: Runner, gathered: Mapping[str, _Gathered]) -> list[str]:
-    failures = _compare_ports("input", reference.inputs, candidate.inputs)
-    theirs = {port.name: port for port in candidate.outputs}
-    for name, entry in gathered.items():
-        if name not in theirs:
-            entry.failures.append("is missing from the converted model")
-        else:
-            entry.failures.extend(_differences(entry.port, theirs[name]))
-    extra = [name for name in theirs if name not in gathered]
-    failures.extend(f"output {name!r} is not in the original" for name in extra)
-    if not extra and list(theirs) != list(gathered) and len(theirs) == len(gathered):
-        failures.append(f"the outputs are in another order: {list(theirs)}, were {list(gathered)}")
-    return failures
-
-
-def _compare_ports(kind: str, ours: tuple[Port, ...], theirs: tuple[Port, ...]) -> list[str]:
-    known = {port.name: port for port in theirs}
-    failures = [f"{kind} {p.name!r} is missing from the converted model" for p in ours if p.name not in known]
-    names = {port.name for port in ours}
-    failures.extend(f"{kind} {p.name!r} is not in the original" for p in theirs if p.name not in names)
-    for port in ours:
-        if port.name in known:
-            failures.extend(f"{kind} {port.name!r} {what}" for what in _differences(port, known[port.name]))
-    if not failures and [p.name for p in ours] != [p.name for p in theirs]:
-        failures.append(f"the {kind}s are in another order: {[p.name for p in theirs]}, were {[p.name for p in ours]}")
-    return failures
-
-
-def _differences(ours: Port, theirs: Port) -> list[str]:
-    found = []
-    if ours.type != theirs.type:
-        found.append(f"is {theirs.type}, was {ours.type}")
-    if ours.shape is not None and theirs.shape is not None and not _shapes_agree(ours.shape, theirs.shape):
-        found.append(f"has shape {_shape_text(theirs)}, had {_shape_text(ours)}")
-    return found
-
-
-def _shapes_agree(ours: Sequence[int | str | None], theirs: Sequence[int | str | None]) -> bool:
-    """Whether no static dim contradicts another; one that only one side knows shows in the runs."""
-    pairs = zip(ours, theirs, strict=False)
-    return len(ours) == len(theirs) and all(a == b for a, b in pairs if isinstance(a, int) and isinstance(b, int))
-
-
-def _shape_text(port: Port) -> str:
-    return "?" if port.shape is None else "[" + ", ".join("?" if d is None else str(d) for d in port.shape) + "]"
-
-
 @dataclass
 class _Outcome:
     """What the runs as a whole came to."""
@@ -185,60 +166,90 @@ class _Outcome:
     cases: list[Sizes] = field(default_factory=list)
     runs: int = 0
     failures: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    refusals: list[tuple[Sizes, str]] = field(default_factory=list)
+
+    def add(self, other: _Outcome) -> None:
+        self.cases.extend(other.cases)
+        self.runs += other.runs
+        self.failures.extend(other.failures)
+
+    @property
+    def ran(self) -> bool:
+        return bool(self.runs or self.failures)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """One note for all sizes that the original itself refuses."""
+        if not self.refusals:
+            return ()
+        sizes = "; ".join(_sizes_text(sizes) or "any" for sizes, _ in self.refusals)
+        return (f"the original itself does not run at {sizes}: {self.refusals[0][1]}",)
 
 
-def _run_all(
-    original: Path,
-    reference: Runner,
-    candidate: Runner,
-    settings: Settings,
-    gathered: Mapping[str, _Gathered],
-) -> _Outcome:
-    integers = any(np.dtype(port.dtype).kind in "iu" for port in reference.inputs)
-    tables = table_lengths(original) if integers else {}
-    first_refusal: str | None = None
-    for attempt in attempts(reference.inputs):
-        outcome = _run_attempt(reference, candidate, attempt, tables, settings, gathered)
-        if outcome.runs or outcome.failures:
-            return outcome
-        first_refusal = first_refusal or outcome.notes[0]
-    raise UnrunnableModelError(original, f"onnxruntime cannot run it: {first_refusal}", hint=_UNVERIFIED)
+@dataclass(frozen=True)
+class _Comparison:
+    """Two models that have been loaded, and how to compare them."""
 
+    reference: Runner
+    candidate: Runner
+    settings: Settings
+    facts: Facts
+    gathered: Mapping[str, _Gathered]
 
-def _run_attempt(
-    reference: Runner,
-    candidate: Runner,
-    attempt: Attempt,
-    tables: Mapping[str, int],
-    settings: Settings,
-    gathered: Mapping[str, _Gathered],
-) -> _Outcome:
-    outcome = _Outcome()
-    for number, sizes in enumerate(attempt.cases):
-        where = _sizes_text(sizes)
-        for k in range(settings.samples):
-            feeds = sample(reference.inputs, sizes, attempt.limit, tables, (settings.seed, number, k))
-            try:
-                expected = reference.run(feeds)
-            except RunError as error:
-                outcome.notes.append(f"the original itself does not run{where}: {error}")
-                break
-            try:
-                actual = candidate.run(feeds)
-            except RunError as error:
-                outcome.failures.append(f"the converted model does not run{where}, the original does: {error}")
-                break
-            for name, value in expected.items():
-                gathered[name].add(value, actual[name], settings, where)
-            outcome.runs += 1
-            if k == 0:
-                outcome.cases.append(sizes)
-    return outcome
+    def run_all(self) -> _Outcome:
+        """Run the usual sizes; where the original refuses some, also the first larger ones that it takes."""
+        ports = self.reference.inputs
+        outcome, limit = self._first_that_runs([usual_cases(ports)])
+        if outcome.refusals and dynamic_dims(ports):
+            larger, _ = self._first_that_runs(larger_cases(ports), limit)
+            outcome.add(larger)
+        return outcome
+
+    def _first_that_runs(
+        self, choices: Iterable[Sequence[Sizes]], limit: int | None = None
+    ) -> tuple[_Outcome, int | None]:
+        """The outcome of the first choice that the original takes, with the limit of integers; else of the last."""
+        limits = integer_limits(self.reference.inputs) if limit is None else (limit,)
+        outcome = _Outcome()
+        for cases in choices:
+            for limit in limits:
+                outcome = self._run(cases, limit)
+                if outcome.ran:
+                    return outcome, limit
+        return outcome, None
+
+    def _run(self, cases: Sequence[Sizes], limit: int) -> _Outcome:
+        outcome = _Outcome()
+        for number, sizes in enumerate(cases):
+            for k in range(self.settings.samples):
+                seed = (self.settings.seed, number, k)
+                feeds = sample(self.reference.inputs, sizes, limit, self.facts.table_lengths, seed)
+                if not self._run_once(feeds, sizes, outcome):
+                    break
+                if k == 0:
+                    outcome.cases.append(sizes)
+        return outcome
+
+    def _run_once(self, feeds: Mapping[str, Array], sizes: Sizes, outcome: _Outcome) -> bool:
+        where = f" at {_sizes_text(sizes)}" if sizes else ""
+        try:
+            expected = self.reference.run(feeds)
+        except RunError as error:
+            outcome.refusals.append((sizes, str(error)))
+            return False
+        try:
+            actual = self.candidate.run(feeds)
+        except RunError as error:
+            outcome.failures.append(f"the converted model does not run{where}, the original does: {error}")
+            return False
+        for name, value in expected.items():
+            self.gathered[name].add(value, actual[name], where)
+        outcome.runs += 1
+        return True
 
 
 def _sizes_text(sizes: Sizes) -> str:
-    return " at " + ", ".join(f"{name}={size}" for name, size in sizes.items()) if sizes else ""
+    return ", ".join(f"{name}={size}" for name, size in sizes.items())
 
 
 def _report(
@@ -248,12 +259,12 @@ def _report(
         OutputReport(
             name,
             g.dtype or g.port.dtype or g.port.type,
-            _shape_text(g.port),
-            g.tolerance or tolerance_for(g.port.dtype or "", settings.atol, settings.rtol),
+            g.port.shape,
+            g.tolerance or g.tolerance_for(g.port.dtype or ""),
             g.worst,
             g.rtol_to_pass,
             tuple(g.failures),
-            tuple(g.notes),
+            g.notes,
         )
         for name, g in gathered.items()
     )
@@ -266,5 +277,5 @@ def _report(
         outcome.runs,
         outputs,
         tuple(outcome.failures),
-        tuple(outcome.notes),
+        outcome.notes,
     )

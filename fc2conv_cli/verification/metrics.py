@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -31,11 +31,20 @@ class Tolerance:
     rtol: float
 
 
-def tolerance_for(dtype: str, atol: float | None, rtol: float | None) -> Tolerance:
-    """The tolerance for an element type: what the user asked for, else the default of the type."""
+def tolerance_for(
+    dtype: str, atol: float | None = None, rtol: float | None = None, coarsest_float: str = "float64"
+) -> Tolerance:
+    """The tolerance for an output.
+
+    Args:
+        dtype: Its element type.
+        atol: What the user asked for, if anything.
+        rtol: What the user asked for, if anything.
+        coarsest_float: The coarsest float type that the model computes in, which bounds what a finer output is worth.
+    """
     if dtype not in _DEFAULTS:
         return Tolerance(0.0, 0.0)
-    default = _DEFAULTS[dtype]
+    default = max(_DEFAULTS[dtype], _DEFAULTS[coarsest_float])
     return Tolerance(default[0] if atol is None else atol, default[1] if rtol is None else rtol)
 
 
@@ -51,7 +60,8 @@ class Deviation:
         reference: The value of the original there.
         converted: The value of the converted model there.
         passed: Whether it is within tolerance.
-        notes: What else is to be said: places where both are NaN or infinite.
+        nans: Share of the places where both are NaN, 0 to 1.
+        infinities: Share of the places where both are the same infinity, 0 to 1.
     """
 
     max_abs: float
@@ -60,7 +70,8 @@ class Deviation:
     reference: float | str | None
     converted: float | str | None
     passed: bool
-    notes: tuple[str, ...] = field(default=())
+    nans: float = 0.0
+    infinities: float = 0.0
 
     @property
     def max_relative(self) -> float:
@@ -106,17 +117,9 @@ def compare(reference: Array, converted: Array, tolerance: Tolerance) -> Deviati
         None if index is None else float(ours[index]),
         None if index is None else float(theirs[index]),
         bool(passed and np.isfinite(max_abs)),
-        _notes(ours, same_odd),
+        float(np.isnan(ours[same_odd]).sum() / max(ours.size, 1)),
+        float(np.isinf(ours[same_odd]).sum() / max(ours.size, 1)),
     )
-
-
-def _notes(reference: npt.NDArray[np.float64], same_odd: npt.NDArray[np.bool_]) -> tuple[str, ...]:
-    notes = []
-    if nans := int(np.isnan(reference[same_odd]).sum()):
-        notes.append(f"both NaN at {nans} of {reference.size} places")
-    if infinite := int(np.isinf(reference[same_odd]).sum()):
-        notes.append(f"both infinite at {infinite} of {reference.size} places")
-    return tuple(notes)
 
 
 def _compare_exactly(reference: Array, converted: Array) -> Deviation:

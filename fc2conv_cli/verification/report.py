@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ class OutputReport:
     Attributes:
         name: Its name in the original.
         dtype: Its element type.
-        shape: Its shape as the original declares it, for people.
+        shape: Its shape as the original declares it; None if it does not.
         tolerance: The gate that applied.
         worst: The deviation of the run that came closest to the gate or went farthest past it; None if it never ran.
         rtol_to_pass: The least rtol with which all runs would have passed.
@@ -26,7 +27,7 @@ class OutputReport:
 
     name: str
     dtype: str
-    shape: str
+    shape: tuple[int | str | None, ...] | None
     tolerance: Tolerance
     worst: Deviation | None
     rtol_to_pass: float
@@ -64,6 +65,20 @@ class VerifyReport:
     outputs: tuple[OutputReport, ...]
     failures: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """The report as the command line prints it."""
+        from fc2conv_cli.reports.console import render  # it imports this module
+
+        return render(self, width=None, color=False, verbose=False)
+
+    @property
+    def rtol_to_pass(self) -> float | None:
+        """The least rtol with which all outputs would pass; None if they do already, or if no rtol helps."""
+        if self.passed or self.failures or any(o.failures for o in self.outputs):
+            return None
+        rtol = max(o.rtol_to_pass for o in self.outputs)
+        return rtol if math.isfinite(rtol) else None
 
     @property
     def passed(self) -> bool:

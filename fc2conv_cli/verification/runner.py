@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,4 +92,7 @@ def _port(arg: Any) -> Port:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    """Onnxruntime's message without its status code and its own source paths."""
+    text = " ".join(str(error).split())
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
+    return re.sub(r"\S*/onnxruntime\S*:\d+ ", "", text)

@@ -40,13 +40,25 @@ def test_long_tables_are_cut_unless_verbose(tmp_path: Path) -> None:
     assert "layer60" in text(report, verbose=True)
 
 
-def test_reasons_come_with_advice_when_verbose(tmp_path: Path) -> None:
+def test_reasons_come_with_advice(tmp_path: Path) -> None:
     proto = matmul(["N", 4], random((4, 3)))
     proto.graph.input.append(value("w", [4, 3]))
     report = inspect(save(proto, tmp_path / "m.onnx"))
     assert "FC2C-OVERRIDABLE-WEIGHT" in text(report)
-    assert "Take the weight off" not in text(report)
-    assert "Take the weight off" in text(report, verbose=True)
+    assert "Take the weight off" in text(report)
+
+
+def test_what_is_no_layer_is_counted_and_listed_when_verbose() -> None:
+    report = inspect(SAMPLES / "transformer_encoder.onnx")
+    assert "not a layer: 4 MatMul: both operands are computed at run time" in text(report)
+    assert "node_MatMul_76" not in text(report)
+    assert "node_MatMul_76" in text(report, verbose=True)
+
+
+def test_a_report_prints_as_its_text(tmp_path: Path) -> None:
+    report = convert(SAMPLES / "mlp.onnx", tmp_path / "out.onnx")
+    assert str(report) == text(report)
+    assert str(inspect(SAMPLES / "mlp.onnx")).startswith(str(SAMPLES / "mlp.onnx"))
 
 
 @pytest.mark.parametrize("wrong", [False, True])

@@ -142,7 +142,7 @@ def test_missing_and_extra_ports_are_named(tmp_path: Path) -> None:
 
 def test_a_static_shape_that_differs(tmp_path: Path) -> None:
     report = pair(tmp_path, matmul([2, 4], random((4, 3))), matmul([2, 4], random((4, 5))))
-    assert report.outputs[0].failures == ("has shape [2, 5], had [2, 3]",)
+    assert report.outputs[0].failures == ("has shape [2, 5], was [2, 3]",)
 
 
 def test_a_model_that_onnxruntime_does_not_load_does_not_pass(tmp_path: Path) -> None:
@@ -179,7 +179,54 @@ def test_sizes_that_the_original_refuses_are_noted_and_others_found(tmp_path: Pa
     image = model(nodes, [value("x", ["N", 3, "H", "W"])], [value("y", ["N", 4, 1, 1])], {"w": w})
     report = pair(tmp_path, image, image)
     assert report.passed
-    assert report.cases == ({"N": 8, "H": 8, "W": 8},)
+    assert report.cases == ({"N": 8, "H": 8, "W": 8}, {"N": 8, "H": 16, "W": 8}, {"N": 1, "H": 8, "W": 8})
+    (note,) = report.notes
+    assert note.startswith("the original itself does not run at N=1, H=1, W=1; N=3")
+
+
+def test_a_model_that_refuses_some_sizes_is_compared_at_larger_ones_too(tmp_path: Path) -> None:
+    nodes = [  # runs at 1x1, where everything broadcasts, and at even sizes
+        helper.make_node("MaxPool", ["x"], ["p"], kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1),
+        helper.make_node("Resize", ["p", "", "scales"], ["r"], mode="nearest"),
+        helper.make_node("Add", ["x", "r"], ["y"]),
+    ]
+    constants = {"scales": np.array([1, 1, 2, 2], np.float32)}
+    unet = model(nodes, [value("x", [1, 2, "H", "W"])], [value("y", [1, 2, None, None])], constants)
+    report = pair(tmp_path, unet, unet)
+    assert {"H": 8, "W": 8} in report.cases
+    assert {"H": 8, "W": 16} in report.cases
+
+
+def test_a_float16_model_with_a_float32_output_is_held_to_float16(tmp_path: Path) -> None:
+    def half(w: np.ndarray) -> onnx.ModelProto:
+        nodes = [
+            helper.make_node("Cast", ["x"], ["h"], to=TensorProto.FLOAT16),
+            helper.make_node("MatMul", ["h", "w"], ["z"]),
+            helper.make_node("Cast", ["z"], ["y"], to=TensorProto.FLOAT),
+        ]
+        return model(nodes, [value("x", [2, 64])], [value("y", [2, 8])], {"w": w})
+
+    w = random((64, 8), np.float16)
+    nudged = np.nextafter(w, np.float16(np.inf))
+    report = pair(tmp_path, half(w), half(nudged))
+    assert report.outputs[0].worst is not None
+    assert report.outputs[0].worst.max_abs > 1e-4
+    assert report.passed
+    assert not pair(tmp_path, half(w), half(w * np.float16(1.1))).passed
+
+
+def test_the_rtol_that_is_suggested_is_enough_for_all_outputs(tmp_path: Path) -> None:
+    w = random((4, 3))
+
+    def two(a: float, b: float) -> onnx.ModelProto:
+        nodes = [helper.make_node("MatMul", ["x", "v"], ["a"]), helper.make_node("MatMul", ["x", "w"], ["b"])]
+        constants = {"v": w * np.float32(a), "w": w * np.float32(b)}
+        return model(nodes, [value("x", [2, 4])], [value("a", [2, 3]), value("b", [2, 3])], constants)
+
+    ours, theirs = two(1, 1), two(1.001, 1.00313)
+    shown = str(pair(tmp_path, ours, theirs))
+    suggested = float(shown.split("would pass with --rtol ")[1].split()[0])
+    assert pair(tmp_path, ours, theirs, rtol=suggested).passed
 
 
 def test_indices_stay_in_their_table(tmp_path: Path) -> None:
@@ -214,7 +261,8 @@ def test_nan_on_both_sides_is_noted(tmp_path: Path) -> None:
     nodes = [helper.make_node("Sqrt", ["x"], ["y"])]
     report = pair(tmp_path, *[model(nodes, [value("x", [64])], [value("y", [64])])] * 2)
     assert report.passed
-    assert "both NaN" in report.outputs[0].notes[0]
+    (note,) = report.outputs[0].notes
+    assert note.startswith("NaN in both models at up to ")
 
 
 def test_outputs_that_are_sequences(tmp_path: Path) -> None:

@@ -1,0 +1,95 @@
+"""What the file of the original says that bears on a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx_ir as ir
+
+from fc2conv_cli.constants import Constants
+from fc2conv_cli.frontends.onnx_file import load
+from fc2conv_cli.graphs import all_graphs
+from fc2conv_cli.shapes import Shapes, infer
+
+_INDEX_OPERAND = {"Gather": 1, "GatherElements": 1}
+_KEEP_VALUES = frozenset(
+    {"Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Transpose", "Slice", "Concat"}
+)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What matters of a model.
+
+    Attributes:
+        table_lengths: For each integer input that is an index: the length of the shortest table that it looks up.
+        coarsest_float: The coarsest float type that it computes in: an output may be cast to a finer one, but is
+            no more precise for it.
+    """
+
+    table_lengths: Mapping[str, int]
+    coarsest_float: str
+
+
+def facts_of(path: Path) -> Facts:
+    """Read the facts from a file, without reading its weights."""
+    model = load(path)
+    shapes = infer(model) if _has_integer_input(model) else Shapes()
+    return Facts(_table_lengths(model, shapes), _coarsest_float(model))
+
+
+def _has_integer_input(model: ir.Model) -> bool:
+    return any(v.dtype is not None and v.dtype.is_integer() for v in model.graph.inputs)
+
+
+def _coarsest_float(model: ir.Model) -> str:
+    for graph in all_graphs(model):
+        values = (*graph.inputs, *graph.initializers.values(), *(v for n in graph for v in n.outputs))
+        if any(v.dtype == ir.DataType.FLOAT16 for v in values):
+            return "float16"
+        for node in graph:
+            tensor = node.attributes.get("value")
+            if node.op_type == "Constant" and tensor is not None and tensor.as_tensor().dtype == ir.DataType.FLOAT16:
+                return "float16"
+            if node.op_type == "Cast" and node.attributes.get_int("to", 0) == ir.DataType.FLOAT16:
+                return "float16"
+    return "float64"
+
+
+def _table_lengths(model: ir.Model, shapes: Shapes) -> dict[str, int]:
+    """Follow each input through nodes that keep its values, to Gather, GatherElements and OneHot."""
+    constants = Constants(model, shapes)
+    lengths: dict[str, int] = {}
+    for value in model.graph.inputs:
+        found = [n for use in _uses_through(value) if (n := _table_length(*use, shapes, constants)) is not None]
+        if found and value.name:
+            lengths[value.name] = min(found)
+    return lengths
+
+
+def _uses_through(value: ir.Value) -> list[tuple[ir.Node, int]]:
+    found: list[tuple[ir.Node, int]] = []
+    stack, seen = [value], {value}
+    while stack:
+        for node, index in stack.pop().uses():
+            found.append((node, index))
+            fresh = [v for v in node.outputs if v not in seen]
+            keeps = node.op_type in _KEEP_VALUES and (index == 0 or node.op_type == "Concat")
+            if node.domain == "" and keeps:
+                seen.update(fresh)
+                stack.extend(fresh)
+    return found
+
+
+def _table_length(node: ir.Node, index: int, shapes: Shapes, constants: Constants) -> int | None:
+    if node.domain != "" or node.inputs[0] is None:
+        return None
+    if _INDEX_OPERAND.get(node.op_type) == index:
+        shape, axis = shapes.shape(node.inputs[0]), node.attributes.get_int("axis", 0)
+        return shape[axis].static if shape is not None and -len(shape) <= axis < len(shape) else None
+    if node.op_type == "OneHot" and index == 0 and node.inputs[1] is not None:
+        depth = constants.find(node.inputs[1])
+        return None if depth is None else int(constants.array(depth).reshape(-1)[0])
+    return None

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import FLOAT16, INT64, matmul, model, random, save, value
+from onnx import helper
+
+from fc2conv_cli.verification.facts import facts_of
+
+
+def test_the_tables_that_integers_look_up(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Cast", ["ids"], ["i32"], to=6),
+        helper.make_node("Unsqueeze", ["i32", "axes"], ["u"]),
+        helper.make_node("Gather", ["table", "u"], ["e"]),
+        helper.make_node("Gather", ["short", "kinds"], ["k"], axis=1),
+        helper.make_node("OneHot", ["classes", "depth", "onoff"], ["hot"]),
+    ]
+    constants = {
+        "axes": np.array([0]), "table": random((5, 4)), "short": random((4, 2)),
+        "depth": np.array(3), "onoff": np.array([0, 1]),
+    }  # fmt: skip
+    inputs = [value("ids", ["N"], INT64), value("kinds", ["N"], INT64), value("classes", ["N"], INT64)]
+    outputs = [value("e", None), value("k", None), value("hot", None, INT64)]
+    path = save(model(nodes, inputs, outputs, constants), tmp_path / "m.onnx")
+    assert facts_of(path).table_lengths == {"ids": 5, "kinds": 2, "classes": 3}
+
+
+def test_float16_anywhere_is_what_counts(tmp_path: Path) -> None:
+    fine = matmul(["N", 4], random((4, 3)))
+    assert facts_of(save(fine, tmp_path / "fine.onnx")).coarsest_float == "float64"
+    half = matmul(["N", 4], random((4, 3), np.float16), dtype=FLOAT16)
+    assert facts_of(save(half, tmp_path / "half.onnx")).coarsest_float == "float16"
+
+
+@pytest.mark.parametrize("source", ["cast", "constant"])
+def test_float16_inside(tmp_path: Path, source: str) -> None:
+    tensor = helper.make_tensor("t", FLOAT16, [1], [1.0])
+    first = {
+        "cast": helper.make_node("Cast", ["x"], ["h"], to=FLOAT16),
+        "constant": helper.make_node("Constant", [], ["h"], value=tensor),
+    }[source]
+    nodes = [first, helper.make_node("Cast", ["h"], ["y"], to=1)]
+    proto = model(nodes, [value("x", [1])], [value("y", [1])])
+    assert facts_of(save(proto, tmp_path / "m.onnx")).coarsest_float == "float16"
