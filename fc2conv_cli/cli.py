@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -116,7 +117,7 @@ def convert_command(
     verbose: VerboseOption = False,
 ) -> None:
     """Convert a model, compare the result with the original, and write it if they agree."""
-    _check_report(output_file, output)
+    _check_report(output_file, model, output)
     from fc2conv_cli.pipeline import convert
     from fc2conv_cli.verification.compare import Settings
 
@@ -154,7 +155,7 @@ def verify_command(
     verbose: VerboseOption = False,
 ) -> None:
     """Run two models on the same inputs and compare every output; exit 1 if they differ."""
-    _check_report(output_file, None)
+    _check_report(output_file, original, converted)
     from fc2conv_cli.pipeline import verify
     from fc2conv_cli.verification.compare import Settings
 
@@ -174,21 +175,19 @@ def inspect_command(
     verbose: VerboseOption = False,
 ) -> None:
     """List the fully connected layers, what each would become, and why a layer would stay."""
-    _check_report(output_file, None)
+    _check_report(output_file, model)
     from fc2conv_cli.pipeline import inspect
 
     report = inspect(model, only=only or (), skip=skip or ())
     _show(report, output_format, output_file, quiet, verbose)
 
 
-def _check_report(output_file: Path | None, output: Path | None) -> None:
+def _check_report(output_file: Path | None, *models: Path | None) -> None:
     if output_file is None:
         return
     from fc2conv_cli.reports.file import check
 
-    check(output_file)
-    if output is not None and output_file.absolute() == output.absolute():
-        raise OutputFileError(output_file, "the report and the model cannot be one file", hint="Name another file.")
+    check(output_file, [path for path in models if path is not None])
 
 
 def _show(
@@ -219,6 +218,9 @@ def _show(
         except BrokenPipeError:  # the reader (head, less) has gone; Python would complain again when it closes stdout
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(128 + signal.SIGPIPE) from None
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise OutputFileError(Path("stdout"), f"the report cannot be written ({error.strerror})") from error
         return
     from fc2conv_cli.reports.file import write
 
@@ -227,7 +229,14 @@ def _show(
 
 def main() -> NoReturn:
     """Run the command line, and turn whatever is raised into a message and an exit code."""
-    signal.signal(signal.SIGTERM, _stop)
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _stop)
+    if sys.stdout is None:  # closed by the caller: nobody wants the report
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  open for as long as we run
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name in a file may not fit the terminal's encoding
     try:
         app()
     except FC2ConvError as error:
@@ -241,7 +250,7 @@ def main() -> NoReturn:
         what = " ".join(str(error).split()) or type(error).__name__
         sys.stderr.write(
             f"fc2conv: this is a fault of fc2conv, not of your model: {type(error).__name__}: {what}\n"
-            "Nothing was written. Please report it, with the output of the same command and -v.\n"
+            "Please report it, with the output of the same command and -v.\n"
         )
         sys.exit(FAULT)
     sys.exit(OK)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from fc2conv_cli.evaluation import evaluate
+from fc2conv_cli.graphs import is_overridable
 from fc2conv_cli.layout.nodes import view_of
 from fc2conv_cli.shapes import Shapes
 from fc2conv_cli.sizes import Shape
@@ -21,10 +22,6 @@ from fc2conv_cli.verification.runner import RunError
 from fc2conv_cli.views import View
 
 Array = npt.NDArray[np.generic]
-
-_FIRST_OVERRIDABLE_IR_VERSION = 4
-"""https://github.com/onnx/onnx/blob/main/docs/IR.md: from IR version 4 on an initializer that is also an input is a
-default that the caller may override."""
 
 _NOT_FOLDED = frozenset(
     {
@@ -66,13 +63,12 @@ class Constants:
         """Take the model as it is now; later changes of the graph only ever add constants."""
         self._model = model
         self._shapes = shapes
-        self._overridable = model.ir_version >= _FIRST_OVERRIDABLE_IR_VERSION
         self._known: dict[ir.Value, bool] = {}
         self._computed: dict[ir.Value, Array] = {}
 
     def is_overridable(self, value: ir.Value) -> bool:
         """Whether the value is an initializer that the caller may replace."""
-        return self._overridable and value.is_initializer() and value.is_graph_input()
+        return is_overridable(self._model, value)
 
     def is_constant(self, value: ir.Value) -> bool:
         """Whether nobody can change the value."""

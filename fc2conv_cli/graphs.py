@@ -6,6 +6,15 @@ from collections.abc import Iterator
 
 import onnx_ir as ir
 
+FIRST_OVERRIDABLE_IR_VERSION = 4
+"""https://github.com/onnx/onnx/blob/main/docs/IR.md: from IR version 4 on an initializer that is also an input is a
+default that the caller may override; before, every initializer had to be listed as an input, and was constant."""
+
+
+def is_overridable(model: ir.Model, value: ir.Value) -> bool:
+    """Whether a value is an initializer that the caller may replace."""
+    return model.ir_version >= FIRST_OVERRIDABLE_IR_VERSION and value.is_initializer() and value.is_graph_input()
+
 
 def all_graphs(model: ir.Model) -> Iterator[ir.Graph]:
     """Every graph of a model, the main one first."""

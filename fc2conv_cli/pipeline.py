@@ -136,6 +136,7 @@ def convert(
     path = Path(model)
     ir_model = load(path)
     target = path.with_name(f"{path.stem}.conv.onnx") if output is None else Path(output)
+    target = target.resolve() if target.is_symlink() else target  # a link is followed, not replaced
     if output is not None:
         check_target(target, path, ir_model, force=force)
     analysis = _analyse(path, ir_model, only, skip)
@@ -149,17 +150,17 @@ def convert(
         stale = (f"{target} is there from before; it does not come from this run",) if target.exists() else ()
         return replace(report, status="nothing to convert", notes=(*report.notes, *stale))
     check_target(target, path, ir_model, force=force)
-    external = bool(external_files(ir_model))
+    in_use = external_files(ir_model)
     _rewrite(ir_model, analysis)
     report = replace(report, layout_after=_count(ir_model, analysis))
-    with draft(ir_model, target, external=external) as written:
+    with draft(ir_model, target, external=bool(in_use)) as written:
         _assert_valid(written, skip=bool(analysis.notes))
         if verify:
             found = compare_models(path, written.path, settings or Settings())
             report = replace(report, verification=replace(found, converted=target))
             if not found.passed:
                 return replace(report, status="different", failed=_keep(written, target) if keep_failed else None)
-        written.publish(target)
+        written.publish(target, in_use)
     return replace(report, status="written" if plan.layers else "nothing to convert", output=target)
 
 
@@ -260,7 +261,7 @@ def _rewrite(model: ir.Model, analysis: _Analysis) -> None:
     build = Builder(model, analysis.shapes)
     emit(analysis.plan, build, analysis.constants)
     simplify(model, build)
-    remove_unused(build.released)
+    remove_unused(model, build.released)
 
 
 def _count(model: ir.Model, analysis: _Analysis) -> LayoutCount:
@@ -273,6 +274,9 @@ def _assert_valid(written: Draft, *, skip: bool) -> None:
 
 
 def _keep(written: Draft, target: Path) -> Path:
-    failed = target.with_name(f"{target.stem}.failed.onnx")
+    """Keep a rejected result under a name that no file has."""
+    failed, number = target.with_name(f"{target.stem}.failed.onnx"), 1
+    while failed.exists():
+        failed, number = target.with_name(f"{target.stem}.failed.{number}.onnx"), number + 1
     written.publish(failed)
     return failed

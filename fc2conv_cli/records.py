@@ -60,6 +60,7 @@ class FullyConnected:
         weight: The weight by reference, not copied.
         contraction: The axes of x, weight, y and bias in shared factors.
         alpha: Factor on the weight, not folded yet.
+        folds_alpha: Whether alpha goes into the weight; if not it becomes a Mul behind the convolution.
         bias: Bias with beta folded in, of the shape that `contraction.bias` says; None without one.
         addend: What is added after the layer, or None.
         activation: What is applied last, or None.
@@ -73,6 +74,7 @@ class FullyConnected:
     weight: Constant
     contraction: Contraction
     alpha: float = 1.0
+    folds_alpha: bool = True
     bias: npt.NDArray[np.generic] | None = None
     addend: Addend | None = None
     activation: Activation | None = None

@@ -11,7 +11,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,12 +40,19 @@ def check_target(target: Path, original: Path, model: ir.Model, *, force: bool) 
         OutputExistsError: It is the original or its data, or it exists and `force` is not given.
         OutputFileError: Its folder does not exist, or nothing can be written there.
     """
+    try:
+        exists = target.exists()
+    except OSError as error:
+        problem = f"cannot be written ({error.strerror})"
+        raise OutputFileError(target, problem, hint="Name another file with -o.") from error
     for own in (original, *external_files(model)):
-        if target.exists() and target.samefile(own):
+        if exists and target.samefile(own):
             raise OutputExistsError(target, "the output is the input itself", hint="Name another file with -o.")
     if target.is_dir():
         raise OutputFileError(target, "this is a folder", hint="Name a file in it.")
-    if target.exists() and not force:
+    if exists and not target.is_file():
+        raise OutputFileError(target, "this is a device or a pipe", hint="Name a file with -o.")
+    if exists and not force:
         raise OutputExistsError(target, "already exists", hint="Give --force to overwrite it, or another name with -o.")
     folder = target.parent
     if not folder.is_dir():
@@ -66,13 +73,18 @@ class Draft:
     path: Path
     data: Path | None
 
-    def publish(self, target: Path) -> None:
-        """Move the draft to where it belongs.
+    def publish(self, target: Path, in_use: Collection[Path] = ()) -> None:
+        """Move the draft to where it belongs, and take away the data file of what it replaces.
+
+        Args:
+            target: The final name.
+            in_use: Data files that the original reads, and that are not to be taken away.
 
         Raises:
             OutputFileError: The system refuses it.
         """
-        replaced = _data_files(target)
+        used = {path.resolve() for path in in_use}
+        replaced = [path for path in _data_files(target) if path.resolve() not in used]
         try:
             if self.data is not None:
                 self.data.replace(target.parent / self.data.name)
@@ -97,7 +109,7 @@ def draft(model: ir.Model, target: Path, *, external: bool) -> Iterator[Draft]:
         OutputFileError: The disk is full, or the folder cannot be written to.
     """
     try:
-        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".fc2conv", dir=target.parent))
+        folder = Path(tempfile.mkdtemp(prefix=".fc2conv-", dir=target.parent))
     except OSError as error:
         raise OutputFileError(
             target, f"cannot be written ({error.strerror})", hint="Name another folder with -o."

@@ -17,7 +17,7 @@ from onnx_ir.passes.common.shape_inference import infer_shapes
 from onnx_shape_inference import SYM_DATA_KEY, infer_symbolic_shapes, registry
 
 from fc2conv_cli.body_shapes import infer_functions, widen_loops
-from fc2conv_cli.graphs import all_graphs
+from fc2conv_cli.graphs import all_graphs, is_overridable
 from fc2conv_cli.sizes import PLACEHOLDERS, Shape, Size
 
 _ALIAS = "fc2c_dim_"
@@ -71,8 +71,12 @@ def infer(model: ir.Model) -> Shapes:
     names = _Names()
     declared = {v: names.alias(shape) for v, shape, _ in saved if shape is not None}
     given = {v for v in values if v.producer() is None}
+    # A default that a caller may replace says nothing: a Reshape to it may be to any shape.
+    defaults = [(v, v.const_value) for v in values if is_overridable(model, v)]
     shapes = Shapes(names.originals)
     try:
+        for v, _ in defaults:
+            v.const_value = None
         for v in values:
             v.shape = declared.get(v) if v in given else None
         if not _run_all(model, values):
@@ -84,6 +88,8 @@ def infer(model: ir.Model) -> Shapes:
         for v in values:
             shapes.record(v, None if v.shape is None else names.restore(v.shape), v.dtype)
     finally:
+        for v, default in defaults:
+            v.const_value = default
         for v, shape, type_ in saved:
             v.shape, v.type = shape, type_
             v.meta.pop(SYM_DATA_KEY, None)

@@ -311,6 +311,26 @@ def test_a_reader_that_goes_away_is_no_fault(path: Path) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_report_that_cannot_be_written(path: Path) -> None:
+    line = f"{COMMAND[0]} inspect {path} > /dev/full"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "the report cannot be written" in done.stderr
+
+
+def test_a_closed_stdout_and_a_poor_encoding(path: Path) -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"{COMMAND[0]} inspect {path} >&-"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    proto = onnx.load(path)
+    proto.graph.node[0].name = "größe"
+    done = fc2conv("inspect", save(proto, path), PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert "gr\\xf6\\xdfe" in done.stdout
+
+
 def test_names_from_the_file_are_not_markup(tmp_path: Path) -> None:
     proto = matmul(["N", 4], random((4, 3)))
     proto.graph.node[0].name = "[bold]fc[/nonsense] :smile:"

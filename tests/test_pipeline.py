@@ -80,6 +80,15 @@ def test_a_failed_result_is_kept_under_another_name_on_demand(tmp_path: Path, mo
     assert names(tmp_path) == ["out.failed.onnx"]
 
 
+def test_a_failed_result_overwrites_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "m.failed.onnx"
+    source.write_bytes((SAMPLES / "digits_cnn.onnx").read_bytes())
+    spoil(monkeypatch, lambda model: first_conv(model).resize_inputs(2))
+    report = convert(source, tmp_path / "m.onnx", keep_failed=True)
+    assert report.failed == tmp_path / "m.failed.1.onnx"
+    assert source.read_bytes() == (SAMPLES / "digits_cnn.onnx").read_bytes()
+
+
 def test_a_model_that_the_checker_refuses_is_a_fault_and_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

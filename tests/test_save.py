@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -91,6 +92,37 @@ def test_the_data_of_the_input_is_no_target(tmp_path: Path) -> None:
     with pytest.raises(errors.OutputExistsError, match="input itself"):
         convert(path, tmp_path / "weights.bin", force=True)
     assert (tmp_path / "weights.bin").read_bytes() == before
+
+
+def test_data_that_the_input_reads_is_not_taken_away(tmp_path: Path) -> None:
+    convert(external_file(tmp_path), tmp_path / "out.onnx")
+    copy = tmp_path / "copy.onnx"
+    copy.write_bytes((tmp_path / "out.onnx").read_bytes())  # reads out.onnx.data too
+    convert(copy, tmp_path / "out.onnx", force=True)
+    x = {"x": random((3, 64))}
+    assert_close(run(copy, x), run(tmp_path / "model.onnx", x))
+    assert_close(run(tmp_path / "out.onnx", x), run(tmp_path / "model.onnx", x))
+
+
+def test_special_files_are_refused(tmp_path: Path) -> None:
+    path = model_file(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(errors.OutputFileError, match="pipe"):
+        convert(path, tmp_path / "pipe", force=True)
+    with pytest.raises(errors.ModelNotFoundError, match="pipe"):
+        convert(tmp_path / "pipe")
+    with pytest.raises(errors.OutputFileError, match="too long"):
+        convert(path, tmp_path / ("n" * 300))
+
+
+def test_a_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    link, real = tmp_path / "link.onnx", tmp_path / "real" / "out.onnx"
+    link.symlink_to(real)
+    assert convert(model_file(tmp_path), link).output == real.resolve()
+    assert link.is_symlink()
+    with pytest.raises(errors.OutputExistsError):
+        convert(tmp_path / "model.onnx", link)
 
 
 def test_a_failure_while_writing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import onnx
@@ -10,6 +11,7 @@ import onnx_ir as ir
 from google.protobuf.message import DecodeError
 
 from fc2conv_cli.errors import ExternalDataError, InvalidModelError, ModelNotFoundError, NotOnnxError
+from fc2conv_cli.graphs import all_graphs
 
 _OTHER_FORMATS = (
     (
@@ -44,6 +46,8 @@ def load(path: Path) -> ir.Model:
         )
     if proto.ir_version == 0:
         raise InvalidModelError(path, "the model does not say its IR version", hint="Export the model again.")
+    _refuse_what_cannot_be_kept(proto, path)
+    _unify_default_domain(proto, path)
     try:
         model = ir.serde.deserialize_model(proto)
     except Exception as error:
@@ -52,13 +56,78 @@ def load(path: Path) -> ir.Model:
         ) from error
     ir.external_data.set_base_dir(model.graph, path.parent.absolute())
     _check_external_data(model, path)
+    _embed_attributes(model)
     return model
+
+
+def _refuse_what_cannot_be_kept(proto: onnx.ModelProto, path: Path) -> None:
+    """Parts of a file that are damaged, or that onnx_ir does not carry and that must not be dropped silently."""
+    if proto.training_info:
+        problem = "it holds training information, which would be lost"
+        raise InvalidModelError(path, problem, hint="Export it for inference.")
+    bodies = (proto.graph.node, *(function.node for function in proto.functions))
+    for graph in (proto.graph, *(inner for nodes in bodies for inner in _subgraphs(nodes))):
+        if graph.sparse_initializer:
+            problem = "it holds sparse weights, which are not supported"
+            raise InvalidModelError(path, problem, hint="Export them as dense ones.")
+        _check_references(graph, path)
+        for node in graph.node:
+            _check_node(node, path)
+
+
+def _check_node(node: onnx.NodeProto, path: Path) -> None:
+    if any(attribute.HasField("sparse_tensor") for attribute in node.attribute):
+        problem = f"node {node.name!r} holds a sparse constant, which is not supported"
+        raise InvalidModelError(path, problem, hint="Export it as a dense one.")
+    if any(isinstance(name, bytes) for name in (node.name, *node.input, *node.output)):
+        raise InvalidModelError(path, "a name in it is not UTF-8: the file is damaged", hint="Export it again.")
+
+
+def _check_references(graph: onnx.GraphProto, path: Path) -> None:
+    for tensor in graph.initializer:
+        for entry in tensor.external_data:
+            if entry.key in ("offset", "length") and not entry.value.isdecimal():
+                problem = f"weight {tensor.name!r} has the {entry.key} {entry.value!r} in its external file"
+                raise ExternalDataError(path, problem, hint="Export the model again.")
+
+
+def _subgraphs(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.GraphProto]:
+    for node in nodes:
+        for attribute in node.attribute:
+            for graph in (attribute.g, *attribute.graphs) if attribute.HasField("g") else attribute.graphs:
+                yield graph
+                yield from _subgraphs(graph.node)
+
+
+def _unify_default_domain(proto: onnx.ModelProto, path: Path) -> None:
+    """``ai.onnx`` is the default domain's other name; what follows knows it by the empty one only."""
+    for imports in (proto.opset_import, *(function.opset_import for function in proto.functions)):
+        versions = {entry.version for entry in imports if entry.domain in ("", "ai.onnx")}
+        if len(versions) > 1:
+            problem = f"it imports the default operators in two versions, {sorted(versions)}"
+            raise InvalidModelError(path, problem, hint="Export the model again.")
+        for entry in imports:
+            if entry.domain == "ai.onnx":
+                entry.domain = ""
+
+
+def _embed_attributes(model: ir.Model) -> None:
+    """Read tensors of attributes that are in external files: a data file is kept for initializers only."""
+    for graph in all_graphs(model):
+        for node in graph:
+            for name, attribute in node.attributes.items():
+                if not attribute.is_ref() and isinstance(attribute.value, ir.ExternalTensor):
+                    tensor = ir.tensor(attribute.value.numpy(), name=attribute.value.name)
+                    node.attributes[name] = ir.AttrTensor(name, tensor)
 
 
 def _read(path: Path) -> onnx.ModelProto:
     try:
+        str(path).encode()  # onnx and onnxruntime take no other names
         if path.is_dir():
             raise ModelNotFoundError(path, "this is a folder", hint="Name the .onnx file in it.")
+        if path.exists() and not path.is_file():
+            raise ModelNotFoundError(path, "this is a device or a pipe", hint="Name a file.")
         with path.open("rb") as file:
             head = file.read(32)
         if not head:
@@ -67,10 +136,14 @@ def _read(path: Path) -> onnx.ModelProto:
             if head.startswith(magic):
                 raise NotOnnxError(path, problem, hint=hint)
         return onnx.load(path, format="protobuf", load_external_data=False)
+    except UnicodeEncodeError as error:
+        name = Path(str(path).encode(errors="backslashreplace").decode())
+        raise ModelNotFoundError(name, "the file name is not UTF-8", hint="Rename the file.") from error
     except FileNotFoundError as error:
         raise ModelNotFoundError(path, "no such file", hint="Check the path.") from error
     except OSError as error:
-        raise ModelNotFoundError(path, f"cannot be read ({error.strerror})", hint="Check its permissions.") from error
+        hint = "Check the path and its permissions."
+        raise ModelNotFoundError(path, f"cannot be read ({error.strerror})", hint=hint) from error
     except DecodeError as error:
         raise NotOnnxError(
             path,
@@ -94,6 +167,9 @@ def _check_external_data(model: ir.Model, path: Path) -> None:
         except OSError as error:
             problem = f"weight {tensor.name!r} is in {where}, which cannot be read ({error.strerror})"
             raise ExternalDataError(path, problem, hint=hint) from error
+        if tensor.length not in (None, 0, tensor.nbytes):
+            problem = f"weight {tensor.name!r} has {tensor.nbytes} bytes, and its entry says {tensor.length}"
+            raise ExternalDataError(path, problem, hint="Export the model again.")
         end = (tensor.offset or 0) + (tensor.length or tensor.nbytes)
         if end > size:
             problem = f"weight {tensor.name!r} ends at byte {end} of {where}, which has {size}"
@@ -115,5 +191,9 @@ def _check_containment(tensor: ir.ExternalTensor, path: Path) -> None:
 
 
 def _external_tensors(model: ir.Model) -> list[ir.ExternalTensor]:
-    values = [v for graph in model.graphs() for v in graph.initializers.values()]
-    return [v.const_value for v in values if isinstance(v.const_value, ir.ExternalTensor)]
+    """All tensors in external files; in initializers and in attributes."""
+    found: list[object] = []
+    for graph in all_graphs(model):
+        found.extend(v.const_value for v in graph.initializers.values())
+        found.extend(a.value for node in graph for a in node.attributes.values() if not a.is_ref())
+    return [tensor for tensor in found if isinstance(tensor, ir.ExternalTensor)]

@@ -77,8 +77,8 @@ EINSUM = Reason(
 )
 EMPTY = Reason(
     "FC2C-EMPTY",
-    "the layer has no weights (a dim of 0), and a convolution needs at least one channel",
-    "Nothing to do; the layer computes nothing but its bias.",
+    "the layer has no weights or no positions (a dim of 0), and runtimes refuse such a convolution",
+    "Nothing to do; the layer computes nothing but its bias, if anything.",
 )
 INVALID_SHAPES = Reason(
     "FC2C-INVALID-SHAPES",

@@ -119,7 +119,8 @@ class Builder:
         """
         made_for_this = self._latest is not None and value.producer() is self._latest
         if made_for_this or y.is_graph_output():
-            value.type, value.shape = y.type or value.type, y.shape or value.shape
+            value.type = y.type or value.type
+            value.shape = y.shape if y.is_graph_output() else y.shape or value.shape
             value.doc_string = y.doc_string
             value.metadata_props.update(y.metadata_props)
             value.meta.update(y.meta)

@@ -15,9 +15,10 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from fc2conv_cli.constants import Constants
+from fc2conv_cli.layers.scale import fits, scaled
 from fc2conv_cli.layout.builder import AttributeValue, Builder
 from fc2conv_cli.layout.steps import COMPUTED
-from fc2conv_cli.records import Activation, Addend, FullyConnected, Plan, PlannedLayer
+from fc2conv_cli.records import Activation, Addend, Plan, PlannedLayer
 
 Array = npt.NDArray[np.generic]
 
@@ -46,7 +47,7 @@ class _Writer:
         layer, form = planned.layer, planned.form
         build, name = self._build, layer.node.name or self._build.fresh(layer.name)
         build.at(layer.absorbed[-1], layer.absorbed, layer.weight.dtype)
-        folded = self._folds_alpha(layer)
+        folded = layer.folds_alpha
         value = build.steps(self._current(form.source), form.read_steps, name)
         value = self._convolution(planned, value, name, folded)
         donor = self._donor(planned) if any(s.argument == COMPUTED for s in form.write_steps) else None
@@ -82,25 +83,13 @@ class _Writer:
 
         def kernel() -> Array:
             array = view.apply(constants.array(weight))
-            return array if scale == 1 else _scale(array, scale)
+            return array if scale == 1 else scaled(array, scale)
 
         key = (weight.origin, tuple(v.movement for v in weight.views), view.movement, scale, self._build.scope)
         if key not in self._weights:
             dims = [d for d in shape if d is not None]
             self._weights[key] = self._build.lazy(f"{name}.weight", kernel, dims, weight.dtype)
         return self._weights[key]
-
-    def _folds_alpha(self, layer: FullyConnected) -> bool:
-        """Whether alpha times the weight loses nothing but rounding: no overflow, no underflow."""
-        if layer.alpha in (1.0, 0.0):
-            return True
-        array = self._constants.array(layer.weight)
-        with np.errstate(all="ignore"):
-            scaled = _scale(array, layer.alpha)
-        tiny = 2.0**-14 if layer.weight.dtype == ir.DataType.FLOAT16 else 2.0**-126  # least normal number
-        finite = np.isfinite(array)
-        lost = (np.abs(scaled) < tiny) & (np.abs(array) >= tiny)
-        return bool(np.isfinite(scaled[finite]).all() and not lost.any())
 
     def _donor(self, planned: PlannedLayer) -> ir.Value:
         """A value with all the dims that the output's shape needs; the layer's own input always has them."""
@@ -115,9 +104,19 @@ class _Writer:
     def _scaled(self, value: ir.Value, factor: float, label: str) -> ir.Value:
         dtype = self._shapes.dtype(value)
         assert dtype is not None  # values of layers that are converted have one
+        if fits(factor, dtype):
+            return self._times(value, factor, label, dtype)
+        wide = self._cast(value, ir.DataType.FLOAT, label)
+        return self._cast(self._times(wide, factor, label, ir.DataType.FLOAT), dtype, label)
+
+    def _times(self, value: ir.Value, factor: float, label: str, dtype: ir.DataType) -> ir.Value:
         operand = self._build.array(label, np.asarray(factor, np.float32).astype(dtype.numpy()))
         shape = self._shapes.shape(value) or ()
-        return self._build.node("Mul", [value, operand], self._broadcast(), shape, self._build.fresh(label))
+        return self._build.node("Mul", [value, operand], self._broadcast(), shape, self._build.fresh(label), dtype)
+
+    def _cast(self, value: ir.Value, dtype: ir.DataType, label: str) -> ir.Value:
+        shape, name = self._shapes.shape(value) or (), self._build.fresh(f"{label}/cast")
+        return self._build.node("Cast", [value], {"to": int(dtype)}, shape, name, dtype)
 
     def _plus(self, value: ir.Value, term: ir.Value, name: str) -> ir.Value:
         shape = self._shapes.shape(value) or ()
@@ -135,7 +134,3 @@ class _Writer:
         while value in self._replaced:
             value = self._replaced[value]
         return value
-
-
-def _scale(array: Array, factor: float) -> Array:
-    return (array.astype(np.float32) * np.float32(factor)).astype(array.dtype)

@@ -14,6 +14,10 @@ from fc2conv_cli.views import View
 _REGROUPS = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"})
 
 
+LONGEST_CHAIN = 32
+"""Layout nodes in a row that are looked at together; longer chains exist only to make tools slow."""
+
+
 @dataclass(frozen=True)
 class LayoutCount:
     """Layout nodes of a model that run (those that only rearrange constants do not count).

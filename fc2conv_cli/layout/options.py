@@ -21,7 +21,7 @@ from typing import NamedTuple
 import onnx_ir as ir
 
 from fc2conv_cli.contraction import Contraction
-from fc2conv_cli.layout.nodes import view_of
+from fc2conv_cli.layout.nodes import LONGEST_CHAIN, view_of
 from fc2conv_cli.layout.steps import Step, cost, steps
 from fc2conv_cli.records import FullyConnected
 from fc2conv_cli.shapes import Shapes
@@ -91,7 +91,7 @@ def _sources(layer: FullyConnected, shapes: Shapes) -> list[_Source]:
     """The values that the layer can read: its input, and whatever only layout ops lie between."""
     sources = [_Source(layer.x, layer.contraction, 0)]
     free = True
-    while True:
+    while len(sources) < LONGEST_CHAIN:
         value, contraction, saved = sources[-1]
         node = value.producer()
         view = None if node is None else view_of(node, shapes)
@@ -102,6 +102,7 @@ def _sources(layer: FullyConnected, shapes: Shapes) -> list[_Source]:
             return sources  # what is outside a loop body is not to be done in every turn
         free = free and len(value.uses()) == 1 and not value.is_graph_output()
         sources.append(_Source(node.inputs[0], further, saved + cost(steps(view)) * free))
+    return sources
 
 
 _Layout = tuple[Axis, Axis, Axis, Axis]

@@ -15,7 +15,7 @@ import onnx_ir as ir
 
 from fc2conv_cli.graphs import all_graphs
 from fc2conv_cli.layout.builder import Builder, is_ours
-from fc2conv_cli.layout.nodes import view_of
+from fc2conv_cli.layout.nodes import LONGEST_CHAIN, view_of
 from fc2conv_cli.layout.steps import COMPUTED, Step, cost, steps
 from fc2conv_cli.shapes import Shapes
 from fc2conv_cli.views import View
@@ -45,7 +45,11 @@ def _shorter(node: ir.Node, shapes: Shapes) -> _Shorter | None:
     best, best_gain = None, 0
     chain, saved, ours = [node], _cost(view), is_ours(node)
     free = True  # whether the nodes above die with this one
-    while (above := _producer(chain[-1])) is not None and (step := view_of(above, shapes)) is not None:
+    while (
+        len(chain) < LONGEST_CHAIN
+        and (above := _producer(chain[-1])) is not None
+        and (step := view_of(above, shapes)) is not None
+    ):
         composed, source = step.then(view), above.inputs[0]
         if composed is None or source is None:
             break

@@ -37,11 +37,16 @@ def solve(
             if forms:
                 layers.append(PlannedLayer(item, min(forms, key=lambda form: form.cost)))
             else:
-                skips.append(Skip(item.node, reasons.INEXPRESSIBLE_LAYOUT))
+                empty = any(size.static == 0 for size in item.contraction.position_shape)
+                skips.append(Skip(item.node, reasons.EMPTY if empty else reasons.INEXPRESSIBLE_LAYOUT))
     return Plan(tuple(layers), tuple(skips))
 
 
 def _can_be_written(form: ConvForm) -> bool:
-    """Whether constants spell every Reshape, but for the last: its shape is the output's, which can be computed."""
+    """Whether runtimes take the convolution and its layout nodes.
+
+    Constants must spell every Reshape but the last, whose shape is the output's and can be computed. An empty batch
+    is fine, an empty spatial axis is not (onnxruntime: "Invalid input shape").
+    """
     computed = [step for step in (*form.read_steps, *form.write_steps[:-1]) if step.argument == COMPUTED]
-    return not computed
+    return not computed and all(size.static != 0 for size in form.read.target_shape[2:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from fc2conv_cli.errors import OutputFileError
@@ -9,15 +10,21 @@ from fc2conv_cli.errors import OutputFileError
 _SNIFFED_BYTES = 65536
 
 
-def check(path: Path) -> None:
+def check(path: Path, models: Sequence[Path] = ()) -> None:
     """Refuse a path before any work is done.
 
     An earlier report may be overwritten, for a CI job writes the same file every time. A model, a checkpoint or a file
     of weights is not text, and may not.
 
+    Args:
+        path: Where the report is to go.
+        models: The files of the same command; the report may be none of them.
+
     Raises:
-        OutputFileError: A folder, a file that is not text, or a path in no folder.
+        OutputFileError: A folder, one of the models, a file that is not text, or a path in no folder.
     """
+    if path.absolute() in [model.absolute() for model in models]:
+        raise OutputFileError(path, "the report and the model cannot be one file", hint="Name another file.")
     if path.is_dir():
         raise OutputFileError(path, "this is a folder", hint="Name a file in it.")
     if not path.parent.is_dir():

@@ -70,15 +70,16 @@ def compare_models(original: Path, converted: Path, settings: Settings) -> Verif
         reference = Runner(original)
     except RunError as error:
         raise UnrunnableModelError(original, f"onnxruntime cannot load it: {error}", hint=_UNVERIFIED) from error
-    _check_inputs_can_be_made(original, reference)
     facts = facts_of(original)
+    _check_comparable(original, reference, facts)
     gathered = {port.name: _Gathered(port, settings, facts.coarsest_float) for port in reference.outputs}
     try:
         candidate = Runner(converted)
     except RunError as error:
         outcome = _Outcome(failures=[f"onnxruntime cannot load the converted model: {error}"])
         return _report(original, converted, settings, outcome, gathered)
-    outcome = _Outcome(failures=compare_inputs(reference.inputs, candidate.inputs))
+    ours, theirs = ((*runner.inputs, *runner.overridable) for runner in (reference, candidate))
+    outcome = _Outcome(failures=compare_inputs(ours, theirs))
     each, whole = compare_outputs(reference.outputs, candidate.outputs)
     outcome.failures.extend(whole)
     for name, failures in each.items():
@@ -91,13 +92,15 @@ def compare_models(original: Path, converted: Path, settings: Settings) -> Verif
     return _report(original, converted, settings, outcome, gathered)
 
 
-def _check_inputs_can_be_made(original: Path, reference: Runner) -> None:
+def _check_comparable(original: Path, reference: Runner, facts: Facts) -> None:
+    if facts.random is not None:
+        problem = f"node {facts.random!r} gives another result in every run"
+        raise UnrunnableModelError(original, problem, hint=f"Give it a seed, or export for inference. {_UNVERIFIED}")
     for port in reference.inputs:
-        if port.dtype is None or port.shape is None:
-            what = port.type if port.dtype is None else f"{port.type} of unknown rank"
-            raise UnrunnableModelError(
-                original, f"input {port.name!r} is {what}: no input can be made for it", hint=_UNVERIFIED
-            )
+        what = "of unknown rank" if port.name in facts.unranked else port.type if port.dtype is None else None
+        if what is not None:
+            problem = f"input {port.name!r} is {what}: no input can be made for it"
+            raise UnrunnableModelError(original, problem, hint=_UNVERIFIED)
 
 
 @dataclass
@@ -114,14 +117,28 @@ class _Gathered:
     failures: list[str] = field(default_factory=list)
     nans: float = 0.0
     infinities: float = 0.0
+    finite: bool = False
+    largest: float = 0.0
 
     @property
     def notes(self) -> tuple[str, ...]:
         odd = (("NaN", self.nans), ("the same infinity", self.infinities))
-        return tuple(f"{what} in both models at up to {share:.3g} of the places" for what, share in odd if share)
+        notes = [f"{what} in both models at up to {share:.3g} of the places" for what, share in odd if share]
+        if self.worst is not None and not self.finite:
+            notes.append("no finite value was compared, so this shows nothing")
+        elif self.tolerance is not None and 0 < self.largest <= self.tolerance.atol:
+            notes.append(
+                f"all values are within atol ({self.largest:.3g}), so this shows little: give a smaller --atol"
+            )
+        return tuple(notes)
 
     def add(self, reference: Any, converted: Any, where: str) -> None:
-        for ours, theirs in _tensors(reference, converted):
+        expected, actual = dict(_leaves(reference)), dict(_leaves(converted))
+        if expected.keys() != actual.keys():
+            self._fail(f"has {len(actual)} elements, was {len(expected)}{where}")
+            return
+        for place, ours in expected.items():
+            theirs = actual[place]
             if ours.dtype != theirs.dtype:
                 self._fail(f"is {theirs.dtype}, was {ours.dtype}{where}")
             elif ours.shape != theirs.shape:
@@ -140,6 +157,8 @@ class _Gathered:
         if self.worst is None or (rtol, deviation.max_abs) > (self.rtol_to_pass, self.worst.max_abs):
             self.worst = deviation
         self.rtol_to_pass = max(self.rtol_to_pass, rtol)
+        self.finite = self.finite or bool(np.isfinite(ours).any() if ours.dtype.kind == "f" else ours.size)
+        self.largest = max(self.largest, deviation.max_reference)
         self.nans, self.infinities = max(self.nans, deviation.nans), max(self.infinities, deviation.infinities)
 
     def _fail(self, failure: str) -> None:
@@ -147,16 +166,16 @@ class _Gathered:
             self.failures.append(failure)
 
 
-def _tensors(reference: Any, converted: Any) -> Iterator[tuple[Array, Array]]:
-    """The tensors of an output side by side; sequences and maps are taken apart as far as they agree."""
-    if isinstance(reference, list) and isinstance(converted, list) and len(reference) == len(converted):
-        for ours, theirs in zip(reference, converted, strict=True):
-            yield from _tensors(ours, theirs)
-    elif isinstance(reference, dict) and isinstance(converted, dict) and reference.keys() == converted.keys():
-        for key, ours in reference.items():
-            yield from _tensors(ours, converted[key])
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Array]]:
+    """The tensors of an output, each with its place in the sequences and maps around it."""
+    if isinstance(value, list):
+        for i, item in enumerate(value):
+            yield from _leaves(item, f"{path}[{i}]")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _leaves(item, f"{path}[{key!r}]")
     else:
-        yield np.asarray(reference), np.asarray(converted)
+        yield path, np.asarray(value)
 
 
 @dataclass

@@ -11,9 +11,13 @@ import onnx_ir as ir
 from fc2conv_cli.constants import Constants
 from fc2conv_cli.frontends.onnx_file import load
 from fc2conv_cli.graphs import all_graphs
+from fc2conv_cli.records import node_label
 from fc2conv_cli.shapes import Shapes, infer
 
 _INDEX_OPERAND = {"Gather": 1, "GatherElements": 1}
+_RANDOM = frozenset(
+    {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"}
+)
 _KEEP_VALUES = frozenset(
     {"Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Transpose", "Slice", "Concat"}
 )
@@ -25,11 +29,15 @@ class Facts:
 
     Attributes:
         table_lengths: For each integer input that is an index: the length of the shortest table that it looks up.
+        unranked: Names of the inputs whose rank the file does not say.
+        random: The label of a node whose result differs from run to run; None without one.
         coarsest_float: The coarsest float type that it computes in: an output may be cast to a finer one, but is
             no more precise for it.
     """
 
     table_lengths: Mapping[str, int]
+    unranked: frozenset[str]
+    random: str | None
     coarsest_float: str
 
 
@@ -37,7 +45,27 @@ def facts_of(path: Path) -> Facts:
     """Read the facts from a file, without reading its weights."""
     model = load(path)
     shapes = infer(model) if _has_integer_input(model) else Shapes()
-    return Facts(_table_lengths(model, shapes), _coarsest_float(model))
+    unranked = frozenset(v.name for v in model.graph.inputs if v.name and v.shape is None)
+    return Facts(_table_lengths(model, shapes), unranked, _random_node(model), _coarsest_float(model))
+
+
+def _random_node(model: ir.Model) -> str | None:
+    nodes = (node for graph in all_graphs(model) for node in graph)
+    return next((node_label(node) for node in nodes if _is_random(node)), None)
+
+
+def _is_random(node: ir.Node) -> bool:
+    if node.domain != "":
+        return False
+    if (
+        node.op_type == "Dropout"
+        and len(node.inputs) > 2
+        and node.inputs[2] is not None
+        and "seed" not in node.attributes
+    ):
+        training = ir.convenience.get_const_tensor(node.inputs[2])
+        return training is not None and bool(training.numpy().reshape(-1)[0])
+    return node.op_type in _RANDOM and "seed" not in node.attributes
 
 
 def _has_integer_input(model: ir.Model) -> bool:

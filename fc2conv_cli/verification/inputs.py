@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -18,6 +19,8 @@ SMALL, LARGE = 1, 3
 """The sizes that every dynamic dim takes: 1 is what broadcasts, 3 is the least that shows swapped axes."""
 _LARGER_SIZES = (8, 16, 32, 64, 128, 224, 256, 512)
 """Tried one by one when the original refuses some of those (an image network cannot run on 3x3 pixels)."""
+_MOST_ELEMENTS = 2**24
+"""Larger sizes stay below this many elements in all inputs together (64 MB of float32)."""
 _INTEGER_LIMITS = (10, 2, 1)
 """Integers are below the first of these that the original takes: 10, then 0 and 1 (a mask), then 0."""
 
@@ -51,7 +54,16 @@ def larger_cases(ports: Sequence[Port]) -> Iterator[list[Sizes]]:
             {n: size * (1 + i % 2) for i, n in enumerate(names)},
             {n: SMALL if i == 0 else size for i, n in enumerate(names)},
         ]
-        yield cases if len(names) > 1 else cases[:1]
+        yield [case for case in cases[: 3 if len(names) > 1 else 1] if _elements(ports, case) <= _MOST_ELEMENTS]
+
+
+def _elements(ports: Sequence[Port], sizes: Sizes) -> int:
+    return sum(math.prod(_shape(port, sizes)) for port in ports)
+
+
+def _shape(port: Port, sizes: Sizes) -> list[int]:
+    dims = enumerate(port.shape or ())
+    return [dim if isinstance(dim, int) else sizes[_dim_name(port, i, dim)] for i, dim in dims]
 
 
 def integer_limits(ports: Sequence[Port]) -> tuple[int, ...]:
@@ -78,11 +90,9 @@ def sample(
     rng = np.random.default_rng(list(seed))
     feeds: dict[str, Array] = {}
     for port in ports:
-        dims = enumerate(port.shape or ())
-        shape = [dim if isinstance(dim, int) else sizes[_dim_name(port, i, dim)] for i, dim in dims]
-        dtype = np.dtype(port.dtype)
+        shape, dtype = _shape(port, sizes), np.dtype(port.dtype)
         if dtype.kind == "f":
-            feeds[port.name] = np.asarray(rng.standard_normal(shape)).astype(dtype)
+            feeds[port.name] = np.asarray(rng.standard_normal(shape, np.float32)).astype(dtype, copy=False)
         elif dtype.kind == "b":
             feeds[port.name] = np.asarray(rng.integers(0, 2, shape)).astype(dtype)
         else:

@@ -68,6 +68,7 @@ class Runner:
         except Exception as error:  # onnxruntime raises a class for each status, and plain RuntimeError
             raise RunError(_one_line(error)) from error
         self.inputs = tuple(map(_port, self._session.get_inputs()))
+        self.overridable = tuple(map(_port, self._session.get_overridable_initializers()))
         self.outputs = tuple(map(_port, self._session.get_outputs()))
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from helpers import matmul, random, save
+from helpers import matmul, model, random, save, value
 from onnx import TensorProto
 
-from fc2conv_cli import errors
+from fc2conv_cli import convert, errors
 from fc2conv_cli.frontends.onnx_file import load
 
 WHOLE = matmul(["N", 4], random((4, 3))).SerializeToString()
@@ -95,6 +95,50 @@ def test_external_data_elsewhere_is_refused(tmp_path: Path) -> None:
     next(e for e in proto.graph.initializer[0].external_data if e.key == "location").value = "../weights.bin"
     with pytest.raises(errors.ExternalDataError, match="outside the model's own folder"):
         load(save(proto, path))
+
+
+@pytest.mark.parametrize(("key", "content"), [("offset", "abc"), ("offset", "-4"), ("length", "4"), ("length", "9000")])
+def test_damaged_references_to_external_data(tmp_path: Path, key: str, content: str) -> None:
+    path = external(tmp_path)
+    proto = onnx.load(path, load_external_data=False)
+    next(e for e in proto.graph.initializer[0].external_data if e.key == key).value = content
+    with pytest.raises((errors.ExternalDataError, errors.InvalidModelError)) as caught:
+        load(save(proto, path))
+    assert "lambda" not in caught.value.message
+
+
+def test_what_onnx_ir_would_drop_is_refused(tmp_path: Path) -> None:
+    sparse = matmul(["N", 4], random((4, 3)))
+    sparse.graph.sparse_initializer.append(
+        onnx.SparseTensorProto(values=onnx.TensorProto(name="s", dims=[0], data_type=1))
+    )
+    with pytest.raises(errors.InvalidModelError, match="sparse"):
+        load(save(sparse, tmp_path / "sparse.onnx"))
+    trained = matmul(["N", 4], random((4, 3)))
+    trained.training_info.append(onnx.TrainingInfoProto())
+    with pytest.raises(errors.InvalidModelError, match="training"):
+        load(save(trained, tmp_path / "trained.onnx"))
+
+
+def test_the_default_domain_has_two_names(tmp_path: Path) -> None:
+    proto = matmul(["N", 4], random((4, 3)))
+    proto.opset_import[0].domain = "ai.onnx"
+    assert load(save(proto, tmp_path / "a.onnx")).graph.opset_imports == {"": 17}
+    proto.opset_import.append(onnx.helper.make_opsetid("", 11))
+    with pytest.raises(errors.InvalidModelError, match="two versions"):
+        load(save(proto, tmp_path / "b.onnx"))
+
+
+def test_tensors_of_attributes_are_carried_along(tmp_path: Path) -> None:
+    node = onnx.helper.make_node("Constant", [], ["w"], value=onnx.numpy_helper.from_array(random((64, 32)), "t"))
+    layer = onnx.helper.make_node("MatMul", ["x", "w"], ["y"], name="fc")
+    also = onnx.helper.make_node("Add", ["w", "w"], ["z"])
+    proto = model([node, layer, also], [value("x", ["N", 64])], [value("y", ["N", 32]), value("z", [64, 32])])
+    path = tmp_path / "m.onnx"
+    onnx.save(proto, path, save_as_external_data=True, size_threshold=0, convert_attribute=True, location="w.bin")
+    (tmp_path / "elsewhere").mkdir()
+    report = convert(path, tmp_path / "elsewhere" / "out.onnx")
+    assert report.verified
 
 
 def test_no_weights_are_read_when_loading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 from helpers import converted, gemm, matmul, model, ops, random, save, value
 from onnx import TensorProto, helper
 
-from fc2conv_cli import inspect
+from fc2conv_cli import convert, inspect, verify
 from fc2conv_cli.layers import reasons
 
 
@@ -43,6 +43,28 @@ def test_a_weight_that_a_caller_may_override_is_left(tmp_path: Path, ir_version:
         left = onnx.load(path).graph
         assert {i.name for i in left.initializer} <= {i.name for i in left.input}
         assert "w" not in {i.name for i in left.input}
+
+
+@pytest.mark.parametrize(("op", "x", "default"), [("Reshape", ["N", 2, 4], [-1, 8]), ("Unsqueeze", ["N", 8], [0])])
+def test_a_layout_that_a_caller_may_override_is_not_absorbed(tmp_path: Path, op: str, x: list, default: list) -> None:
+    nodes = [helper.make_node(op, ["x", "s"], ["f"]), helper.make_node("MatMul", ["f", "w"], ["y"], name="fc")]
+    outputs = [value("y", [None] * (2 if op == "Reshape" else 3))]
+    inputs = [value("x", x), value("s", [len(default)], TensorProto.INT64)]
+    proto = model(nodes, inputs, outputs, {"s": np.array(default), "w": random((8, 4))})
+    source = save(proto, tmp_path / "m.onnx")
+    report = convert(source, tmp_path / "out.onnx")
+    after = onnx.load(tmp_path / "out.onnx")
+    assert [i.name for i in after.graph.input] == ["x", "s"]
+    assert op in [n.op_type for n in after.graph.node]
+    assert report.verified
+
+
+def test_an_overridable_input_that_goes_is_noticed(tmp_path: Path) -> None:
+    proto = matmul(["N", 4], random((4, 3)))
+    theirs = save(proto, tmp_path / "without.onnx")
+    proto.graph.input.append(value("w", [4, 3]))
+    report = verify(save(proto, tmp_path / "with.onnx"), theirs)
+    assert report.failures == ("input 'w' is missing from the converted model",)
 
 
 def test_a_quantised_weight_is_left(tmp_path: Path) -> None:

@@ -132,3 +132,28 @@ def test_a_bias_that_broadcasts_along_m_is_no_bias(tmp_path: Path) -> None:
 def test_equal_rows_of_c_are_a_bias(tmp_path: Path) -> None:
     proto = gemm([3, 4], random((4, 5)), np.tile(random((1, 5)), (3, 1)))
     assert check(proto, tmp_path, [(3, 4)]) == ["Unsqueeze", "Conv", "Squeeze"]
+
+
+@pytest.mark.parametrize("alpha", [1e-8, 1e-5, -1e-6, 1e5])
+def test_an_alpha_that_float16_does_not_hold_is_applied_in_float32(tmp_path: Path, alpha: float) -> None:
+    w = (random((64, 3)) * 1000).astype(np.float16)  # sums of some 10,000, and weights that cannot take alpha
+    x = (random((2, 64), seed=1) * (1 if alpha < 1 else 1e-5)).astype(np.float16)
+    proto = gemm([2, 64], w, random((3,), np.float16), alpha=alpha, dtype=FLOAT16)
+    path, _ = converted(proto, tmp_path, verify=False)
+    (expected,) = run(proto, {"x": x})
+    (actual,) = run(path, {"x": x})
+    assert np.isfinite(expected).all()
+    np.testing.assert_allclose(
+        actual.astype(float), expected.astype(float), rtol=1e-2, atol=float(np.abs(expected).max()) * 5e-3
+    )
+
+
+@pytest.mark.parametrize("beta", [1e-8, 1e5])
+def test_a_beta_that_float16_does_not_hold(tmp_path: Path, beta: float) -> None:
+    node = helper.make_node("Gemm", ["x", "w", "c"], ["y"], name="fc", beta=beta)
+    inputs = [value("x", [2, 4], FLOAT16), value("c", [2, 3], FLOAT16)]
+    proto = model([node], inputs, [value("y", [2, 3], FLOAT16)], {"w": random((4, 3), np.float16)})
+    path, _ = converted(proto, tmp_path, verify=False)
+    c = (random((2, 3), seed=2) / max(beta, 1)).astype(np.float16)
+    feeds = {"x": random((2, 4), np.float16, seed=1), "c": c}
+    assert_close(run(path, feeds), run(proto, feeds), 5e-3)

@@ -68,6 +68,11 @@ def test_batch_of_0(tmp_path: Path, shape: tuple) -> None:
     check(proto, tmp_path, [(0, 4) if len(shape) == 2 else (0, 5, 4)])
 
 
+def test_an_empty_spatial_axis_is_left(tmp_path: Path) -> None:
+    _, report = converted(matmul([2, 0, 4], random((4, 3))), tmp_path)
+    assert [s.reason for s in report.plan.skips] == [reasons.EMPTY]
+
+
 def test_static_batch_of_0(tmp_path: Path) -> None:
     assert check(matmul([0, 4], random((4, 3))), tmp_path, [(0, 4)]).count("Conv") == 1
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
 import onnx
+import pytest
 from helpers import assert_close, check, converted, model, ops, random, run, value
 from onnx import helper
 
@@ -50,6 +52,16 @@ def test_what_the_file_itself_spells_twice_stays(tmp_path: Path) -> None:
     ]
     proto = model(nodes, [value("x", ["N", 4])], [value("y", None)], {"w": random((4, 3))})
     assert check(proto, tmp_path, [(3, 4)]).count("Transpose") == 2
+
+
+@pytest.mark.parametrize("on_weight", [False, True])
+def test_long_chains_of_layout_nodes(tmp_path: Path, on_weight: bool) -> None:
+    names = ["w" if on_weight else "x", *(f"t{i}" for i in range(200))]
+    nodes = [helper.make_node("Transpose", [a], [b], perm=[1, 0]) for a, b in itertools.pairwise(names)]
+    operands = ["x", names[-1]] if on_weight else [names[-1], "w"]
+    nodes.append(helper.make_node("MatMul", operands, ["y"], name="fc"))
+    proto = model(nodes, [value("x", ["N", 4])], [value("y", ["N", 4])], {"w": random((4, 4))})
+    assert "Conv" in check(proto, tmp_path, [(3, 4)])
 
 
 def test_every_new_node_says_where_it_came_from(tmp_path: Path) -> None:

@@ -265,6 +265,68 @@ def test_nan_on_both_sides_is_noted(tmp_path: Path) -> None:
     assert note.startswith("NaN in both models at up to ")
 
 
+def test_comparisons_that_show_nothing_say_so(tmp_path: Path) -> None:
+    w = random((4, 3))
+    tiny = pair(tmp_path, matmul([2, 4], w * np.float32(1e-7)), matmul([2, 4], w * np.float32(-1e-7)))
+    assert "within atol" in tiny.outputs[0].notes[0]
+    nothing = pair(tmp_path, matmul([0, 4], w), matmul([0, 4], w * np.float32(5)))
+    assert "no finite value was compared" in nothing.outputs[0].notes[0]
+    nan = pair(tmp_path, *[matmul([2, 4], w * np.float32(np.nan))] * 2)
+    assert any("no finite value" in note for note in nan.outputs[0].notes)
+
+
+def test_a_random_original_is_an_error(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Dropout", ["x", "ratio", "train"], ["y"], name="drop")]
+    constants = {"ratio": np.float32(0.5).reshape(()), "train": np.array(True)}
+    dropout = model(nodes, [value("x", [8])], [value("y", [8])], constants)
+    with pytest.raises(errors.UnrunnableModelError, match="'drop' gives another result in every run"):
+        pair(tmp_path, dropout, dropout)
+    still = model(nodes, [value("x", [8])], [value("y", [8])], {**constants, "train": np.array(False)})
+    assert pair(tmp_path, still, still).passed
+
+
+def test_integers_get_no_advice_that_cannot_help(tmp_path: Path) -> None:
+    def rounded(w: np.ndarray) -> onnx.ModelProto:
+        nodes = [helper.make_node("MatMul", ["x", "w"], ["z"]), helper.make_node("Cast", ["z"], ["y"], to=INT64)]
+        return model(nodes, [value("x", [2, 4])], [value("y", [2, 3], INT64)], {"w": w})
+
+    w = random((4, 3)) * np.float32(50)
+    report = pair(tmp_path, rounded(w), rounded(w * np.float32(1.1)))
+    assert not report.passed
+    assert report.rtol_to_pass is None
+
+
+def test_ranks_that_the_file_does_not_say(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Relu", ["x"], ["y"])]
+    known = model(nodes, [value("x", [2, 3])], [value("y", [2, 3])])
+    free = model(nodes, [value("x", [2, 3])], [value("y", [2, 3])])
+    free.graph.output[0].type.tensor_type.ClearField("shape")
+    assert pair(tmp_path, free, known).passed
+    free.graph.input[0].type.tensor_type.ClearField("shape")
+    with pytest.raises(errors.UnrunnableModelError, match="input 'x' is of unknown rank"):
+        pair(tmp_path, free, known)
+
+
+def test_sequences_of_another_length_differ(tmp_path: Path) -> None:
+    def split(size: int) -> onnx.ModelProto:
+        nodes = [helper.make_node("SplitToSequence", ["x", "n"], ["y"], axis=0)]
+        out = helper.make_tensor_sequence_value_info("y", TensorProto.FLOAT, None)
+        graph = helper.make_graph(
+            nodes, "s", [value("x", [4, 2])], [out], [numpy_helper.from_array(np.array(size), "n")]
+        )
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+    report = pair(tmp_path, split(1), split(2))
+    assert report.outputs[0].failures == ("has 2 elements, was 4",)
+
+
+def test_sizes_stay_within_memory(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Flatten", ["x"], ["f"]), helper.make_node("MatMul", ["f", "w"], ["y"])]
+    proto = model(nodes, [value("x", ["N", "C", "H", "W"])], [value("y", ["N", 4])], {"w": random((7, 4))})
+    with pytest.raises(errors.UnrunnableModelError, match="cannot run it"):
+        pair(tmp_path, proto, proto)
+
+
 def test_outputs_that_are_sequences(tmp_path: Path) -> None:
     nodes = [helper.make_node("SplitToSequence", ["x"], ["y"], axis=0)]
     out = helper.make_tensor_sequence_value_info("y", TensorProto.FLOAT, None)

@@ -1,0 +1,44 @@
+"""Gemm's alpha: folded into the weight where the weight can take it, a Mul behind the convolution where not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from fc2conv_cli.layers.context import Context
+from fc2conv_cli.records import FullyConnected
+
+Array = npt.NDArray[np.generic]
+
+_NORMAL = {ir.DataType.FLOAT: (2.0**-126, float(np.finfo(np.float32).max)), ir.DataType.FLOAT16: (2.0**-14, 65504.0)}
+"""Least normal and largest finite magnitude (IEEE 754)."""
+
+
+def scaled(array: Array, factor: float) -> Array:
+    """The product in float32, rounded once to the array's own type."""
+    with np.errstate(all="ignore"):
+        return (array.astype(np.float32) * np.float32(factor)).astype(array.dtype)
+
+
+def settle_alpha(layer: FullyConnected, context: Context) -> FullyConnected:
+    """Decide where alpha goes: into the weight if that loses nothing but rounding, else into a Mul of its own."""
+    if layer.alpha in (1.0, 0.0):
+        return layer
+    return replace(layer, folds_alpha=_survives(context.constants.array(layer.weight), layer.alpha, layer.weight.dtype))
+
+
+def fits(factor: float, dtype: ir.DataType) -> bool:
+    """Whether a type holds a factor with its full precision."""
+    least, most = _NORMAL[dtype]
+    return dtype == ir.DataType.FLOAT or least <= abs(factor) <= most
+
+
+def _survives(array: Array, alpha: float, dtype: ir.DataType) -> bool:
+    """Whether the scaled weight neither overflows nor underflows anywhere."""
+    least, _ = _NORMAL[dtype]
+    product, finite = scaled(array, alpha), np.isfinite(array)
+    lost = (np.abs(product) < least) & (np.abs(array) >= least)
+    return bool(np.isfinite(product[finite]).all() and not lost.any())
