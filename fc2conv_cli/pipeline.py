@@ -24,7 +24,7 @@ from fc2conv_cli.layout.nodes import LayoutCount, count_layout_nodes
 from fc2conv_cli.layout.simplify import simplify
 from fc2conv_cli.layout.solve import solve
 from fc2conv_cli.records import Plan, Skip
-from fc2conv_cli.save import Draft, check_target, draft, external_files
+from fc2conv_cli.save import Draft, check_target, draft, external_files, follow_link
 from fc2conv_cli.shapes import Shapes, infer
 from fc2conv_cli.verification.compare import Settings, compare_models
 from fc2conv_cli.verification.report import VerifyReport
@@ -136,7 +136,7 @@ def convert(
     path = Path(model)
     ir_model = load(path)
     target = path.with_name(f"{path.stem}.conv.onnx") if output is None else Path(output)
-    target = target.resolve() if target.is_symlink() else target  # a link is followed, not replaced
+    target = follow_link(target)
     if output is not None:
         check_target(target, path, ir_model, force=force)
     analysis = _analyse(path, ir_model, only, skip)

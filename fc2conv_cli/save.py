@@ -27,6 +27,14 @@ _EXTERNAL_THRESHOLD = 256
 """Tensors up to this many bytes stay in the model file: shape inference must see the shapes of Reshape and the like."""
 
 
+def follow_link(target: Path) -> Path:
+    """The file that a link names: it is written, and the link stays."""
+    try:
+        return target.resolve() if target.is_symlink() else target
+    except OSError:  # a name that the system does not take; `check_target` says so
+        return target
+
+
 def check_target(target: Path, original: Path, model: ir.Model, *, force: bool) -> None:
     """Refuse a target before any work is done for it.
 

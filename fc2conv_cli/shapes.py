@@ -10,7 +10,8 @@ from __future__ import annotations
 import functools
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import onnx_ir as ir
 from onnx_ir.passes.common.shape_inference import infer_shapes
@@ -121,7 +122,7 @@ def _fill_from_onnx(model: ir.Model, values: list[ir.Value]) -> None:
 def _run(model: ir.Model) -> bool:
     for library in ("onnx_ir", "onnx_shape_inference"):
         logging.getLogger(library).setLevel(logging.ERROR)
-    _know_early_operators()
+    _adjust_engine()
     try:
         infer_symbolic_shapes(model, warn_on_missing=False, adopt_declared_symbols=False)
     except Exception:  # an odd node stops the whole engine; what was inferred until then still holds
@@ -131,13 +132,31 @@ def _run(model: ir.Model) -> bool:
 
 
 @functools.cache
-def _know_early_operators() -> None:
-    """Let operators that onnxruntime took before they were standard be inferred at every opset."""
+def _adjust_engine() -> None:
+    """Correct what the engine knows of two kinds of operators, once.
+
+    Operators that onnxruntime took before they were standard are inferred at every opset. Squeeze without axes drops
+    whatever turns out to be 1, so that its rank is unknown while a dim is symbolic; the engine takes none to be 1.
+    """
     registry.collect()
+    for version in registry.version_boundaries("", "Squeeze"):
+        squeeze = registry.get("", "Squeeze", version)
+        if squeeze is not None:
+            registry.register("", "Squeeze", since_version=version)(_cautious(squeeze))
     for op_type, version in _EARLY_OPERATORS.items():
         infer_shape = registry.get("", op_type, version)
         if infer_shape is not None:
             registry.register("", op_type, since_version=1)(infer_shape)
+
+
+def _cautious(squeeze: Callable[[Any, ir.Node], None]) -> Callable[[Any, ir.Node], None]:
+    def infer_squeeze(ctx: Any, node: ir.Node) -> None:
+        source = node.inputs[0]
+        no_axes = "axes" not in node.attributes and (len(node.inputs) < 2 or node.inputs[1] is None)
+        if not (no_axes and source is not None and source.shape is not None and source.shape.is_dynamic()):
+            squeeze(ctx, node)
+
+    return infer_squeeze
 
 
 def _all_values(model: ir.Model) -> Iterator[ir.Value]:

@@ -52,6 +52,12 @@ def test_what_cannot_be_inferred_is_taken_from_the_file() -> None:
     assert shape(proto, "y") == shape_of(["N", 8])
 
 
+def test_a_squeeze_without_axes_has_no_rank_while_a_dim_is_symbolic() -> None:
+    nodes = [helper.make_node("Squeeze", ["x"], ["s"]), helper.make_node("Relu", ["s"], ["y"])]
+    assert shape(model(nodes, [value("x", ["N", 1, 4])], [value("y", [None, 4])]), "s") is None
+    assert shape(model(nodes, [value("x", [3, 1, 4])], [value("y", [3, 4])]), "s") == shape_of([3, 4])
+
+
 def test_products_of_dims() -> None:
     nodes = [helper.make_node("Reshape", ["x", "s"], ["y"])]
     import numpy as np

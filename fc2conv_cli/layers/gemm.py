@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import onnx_ir as ir
 
 from fc2conv_cli.contraction import Contraction
 from fc2conv_cli.layers import reasons
 from fc2conv_cli.layers.bias import per_channel
 from fc2conv_cli.layers.context import Context
+from fc2conv_cli.layers.scale import scaled, survives
 from fc2conv_cli.records import Addend, FullyConnected, Skip
 from fc2conv_cli.sizes import Size
 from fc2conv_cli.views import axis
@@ -65,5 +65,7 @@ def _with_c(layer: FullyConnected, context: Context) -> FullyConnected:
     if found is None:
         return replace(layer, addend=Addend(c, beta))
     array, axes = found
-    scaled = array if beta == 1 else (array.astype(np.float32) * np.float32(beta)).astype(array.dtype)
-    return replace(layer, bias=scaled, contraction=replace(layer.contraction, bias=axes))
+    if beta != 1 and not survives(array, beta):
+        return replace(layer, addend=Addend(c, beta))
+    bias = array if beta == 1 else scaled(array, beta)
+    return replace(layer, bias=bias, contraction=replace(layer.contraction, bias=axes))

@@ -1,4 +1,4 @@
-"""Gemm's alpha: folded into the weight where the weight can take it, a Mul behind the convolution where not."""
+"""Gemm's alpha and beta: folded into a constant where that can take it, a Mul of its own where not."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def settle_alpha(layer: FullyConnected, context: Context) -> FullyConnected:
     """Decide where alpha goes: into the weight if that loses nothing but rounding, else into a Mul of its own."""
     if layer.alpha in (1.0, 0.0):
         return layer
-    return replace(layer, folds_alpha=_survives(context.constants.array(layer.weight), layer.alpha, layer.weight.dtype))
+    return replace(layer, folds_alpha=survives(context.constants.array(layer.weight), layer.alpha))
 
 
 def fits(factor: float, dtype: ir.DataType) -> bool:
@@ -36,9 +36,9 @@ def fits(factor: float, dtype: ir.DataType) -> bool:
     return dtype == ir.DataType.FLOAT or least <= abs(factor) <= most
 
 
-def _survives(array: Array, alpha: float, dtype: ir.DataType) -> bool:
-    """Whether the scaled weight neither overflows nor underflows anywhere."""
-    least, _ = _NORMAL[dtype]
-    product, finite = scaled(array, alpha), np.isfinite(array)
+def survives(array: Array, factor: float) -> bool:
+    """Whether the scaled array neither overflows nor underflows anywhere."""
+    least, _ = _NORMAL[ir.DataType.from_numpy(array.dtype)]
+    product, finite = scaled(array, factor), np.isfinite(array)
     lost = (np.abs(product) < least) & (np.abs(array) >= least)
     return bool(np.isfinite(product[finite]).all() and not lost.any())

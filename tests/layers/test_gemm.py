@@ -148,6 +148,13 @@ def test_an_alpha_that_float16_does_not_hold_is_applied_in_float32(tmp_path: Pat
     )
 
 
+def test_a_bias_that_would_overflow_is_added_in_float32(tmp_path: Path) -> None:
+    proto = gemm([2, 4], random((4, 3), np.float16), np.full((3,), 2.0, np.float16), beta=4e4, alpha=0.0, dtype=FLOAT16)
+    path, _ = converted(proto, tmp_path, verify=False)
+    assert "Cast" not in ops(path)
+    assert ops(path).count("Add") == 1
+
+
 @pytest.mark.parametrize("beta", [1e-8, 1e5])
 def test_a_beta_that_float16_does_not_hold(tmp_path: Path, beta: float) -> None:
     node = helper.make_node("Gemm", ["x", "w", "c"], ["y"], name="fc", beta=beta)
