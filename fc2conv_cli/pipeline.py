@@ -151,9 +151,11 @@ def convert(
         return replace(report, status="nothing to convert", notes=(*report.notes, *stale))
     check_target(target, path, ir_model, force=force)
     in_use = external_files(ir_model)
-    _rewrite(ir_model, analysis)
+    if plan.layers:
+        _rewrite(ir_model, analysis)
+    unchanged = None if plan.layers else path
     report = replace(report, layout_after=_count(ir_model, analysis))
-    with draft(ir_model, target, external=bool(in_use)) as written:
+    with draft(ir_model, target, external=bool(in_use), unchanged=unchanged) as written:
         _assert_valid(written, skip=bool(analysis.notes))
         if verify:
             found = compare_models(path, written.path, settings or Settings())

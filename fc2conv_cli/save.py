@@ -105,13 +105,15 @@ class Draft:
 
 
 @contextlib.contextmanager
-def draft(model: ir.Model, target: Path, *, external: bool) -> Iterator[Draft]:
+def draft(model: ir.Model, target: Path, *, external: bool, unchanged: Path | None = None) -> Iterator[Draft]:
     """Write a model to a temporary folder beside `target`; the folder is gone afterwards.
 
     Args:
         model: The model.
         target: Where the draft will be published.
         external: Whether to keep weights in a data file; one that would not fit a protobuf does in any case.
+        unchanged: The file that the model was read from, if nothing was changed: it is copied byte for byte, unless its
+            weights are external.
 
     Raises:
         OutputFileError: The disk is full, or the folder cannot be written to.
@@ -126,7 +128,10 @@ def draft(model: ir.Model, target: Path, *, external: bool) -> Iterator[Draft]:
         path = folder / target.name
         data = _data_name(target) if (external and _has_large_tensor(model)) or _is_too_large(model) else None
         try:
-            ir.save(model, path, format="protobuf", external_data=data, size_threshold_bytes=_EXTERNAL_THRESHOLD)
+            if unchanged is not None and not external:
+                shutil.copyfile(unchanged, path)
+            else:
+                ir.save(model, path, format="protobuf", external_data=data, size_threshold_bytes=_EXTERNAL_THRESHOLD)
         except OSError as error:
             problem = f"cannot be written ({error.strerror or error})"
             raise OutputFileError(target, problem, hint="Check the free space of the disk.") from error
