@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from fc2conv_cli import __version__
-from fc2conv_cli.errors import FC2ConvError, OutputFileError
+from fc2conv_cli.errors import FC2ConvError, OutputFileError, UsageError
 
 if TYPE_CHECKING:
     from fc2conv_cli.pipeline import ConversionReport, InspectionReport
@@ -180,6 +180,21 @@ def inspect_command(
 
     report = inspect(model, only=only or (), skip=skip or ())
     _show(report, output_format, output_file, quiet, verbose)
+
+
+@app.command("explain")
+def explain_command(
+    code: Annotated[str, typer.Argument(metavar="CODE", help="A code such as FC2C-EINSUM.", show_default=False)],
+) -> None:
+    """Explain at length why a node stays, by the code in the reports."""
+    from fc2conv_cli.layers.reasons import REASONS, by_code
+    from fc2conv_cli.reports.markdown import reason_text
+
+    reason = by_code(code)
+    if reason is None:
+        listed = ", ".join(reason.code for reason in REASONS)
+        raise UsageError(f"there is no code {code!r}", hint=f"The codes are: {listed}")
+    sys.stdout.write(reason_text(reason))
 
 
 def _check_report(output_file: Path | None, *models: Path | None) -> None:

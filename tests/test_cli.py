@@ -255,6 +255,15 @@ def test_reports_go_to_a_file_and_quiet_says_nothing(path: Path, tmp_path: Path)
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
 
 
+def test_explain() -> None:
+    done = fc2conv("explain", "fc2c-unknown-shape")
+    assert done.returncode == 0
+    assert done.stdout.startswith("## FC2C-UNKNOWN-SHAPE")
+    unknown = fc2conv("explain", "FC2C-NONSENSE")
+    assert unknown.returncode == 2
+    assert "The codes are: FC2C-TWO-RUNTIME-OPERANDS" in unknown.stderr
+
+
 def test_version_help_and_completion() -> None:
     assert fc2conv("--version").stdout.startswith("fc2conv 0.")
     for args in ([], ["convert"], ["verify"], ["inspect"]):

@@ -16,6 +16,7 @@ class Reason:
         code: Stable identifier, ``FC2C-...``.
         sentence: What the matter is.
         advice: What the user can do about it.
+        explanation: The matter at length, for ``fc2conv explain`` and docs/reasons.md.
         is_layer: Whether the node is a fully connected layer. If not, it only looks like one.
         is_wish: Whether the user asked for it to stay.
     """
@@ -23,6 +24,7 @@ class Reason:
     code: str
     sentence: str
     advice: str
+    explanation: str
     is_layer: bool = True
     is_wish: bool = False
 
@@ -31,79 +33,120 @@ TWO_RUNTIME_OPERANDS = Reason(
     "FC2C-TWO-RUNTIME-OPERANDS",
     "both operands are computed at run time, so this is no fully connected layer",
     "Nothing to do. If one operand ought to be a weight, look at what computes it: it must not depend on an input.",
+    "A fully connected layer multiplies an activation by a weight that is the same in every run. Here both "
+    "factors depend on the model's inputs, as the scores of an attention layer do. A convolution's kernel is "
+    "constant, so there is none that computes this.",
     is_layer=False,
 )
 CONSTANT_RESULT = Reason(
     "FC2C-CONSTANT-RESULT",
     "both operands are constant, so this is no layer at run time",
     "Nothing to do; a constant-folding tool (onnxsim, onnxslim) would remove the node.",
+    "Neither factor depends on an input, so the product is a constant that some earlier tool could have "
+    "computed. It is not touched; where it serves as the weight of a layer it is computed during conversion.",
     is_layer=False,
 )
 OVERRIDABLE_WEIGHT = Reason(
     "FC2C-OVERRIDABLE-WEIGHT",
     "the weight is an initializer that is also a graph input, so a caller may override it",
     "Take the weight off the graph's inputs (onnxruntime's remove_initializer_from_input.py does it), and try again.",
+    "From IR version 4 on, an initializer that is also listed as a graph input is only a default: a caller "
+    "may pass another value. Converting it would fix the weight and change the model's interface, so it "
+    "stays. Exporters that list weights as inputs by habit (keep_initializers_as_inputs=True in PyTorch) are "
+    "the usual cause.",
 )
 QUANTIZED_WEIGHT = Reason(
     "FC2C-QUANTIZED-WEIGHT",
     "the weight comes out of a DequantizeLinear; this version does not convert quantised layers",
     "Convert the float model and quantise the result.",
+    "The weight is stored as integers and scaled by a DequantizeLinear in front of the layer. Computing it "
+    "here would turn it into floats: four times the size, and compilers would no longer recognise a quantised "
+    "layer. The convolution of such a layer has to move the integers themselves, which this version does not "
+    "do.",
 )
 UNSUPPORTED_OP = Reason(
     "FC2C-UNSUPPORTED-OP",
     "this version does not convert this spelling of a fully connected layer",
     "Export the layer as Gemm or MatMul, for example with graph optimisations off.",
+    "The operator multiplies by a constant matrix and is known to be a fully connected layer, but this "
+    "version does not read it. Integer operators, 4-bit weights and fused operators without a kernel on the "
+    "CPU are among them.",
 )
 UNSUPPORTED_DTYPE = Reason(
     "FC2C-UNSUPPORTED-DTYPE",
     "only float32 and float16 layers are converted",
     "Export the model in float32 or float16.",
+    "Onnxruntime's CPU has no convolution for float64, bfloat16 or integers outside the quantised operators, "
+    "so a conversion could not be run and not be verified.",
 )
 UNKNOWN_SHAPE = Reason(
     "FC2C-UNKNOWN-SHAPE",
     "the rank of the activation, or the shape of the weight, is not known",
     "Give the model's inputs a shape, or register the custom op that hides it; a dim may stay symbolic.",
+    "Where each axis goes depends on the rank of the activation, and the kernel on the shape of the weight. "
+    "Neither onnx_shape_inference nor onnx itself could tell, nor does the file. A custom operator upstream, "
+    "a Squeeze without axes on a symbolic shape, or a local function that is called at two ranks are usual "
+    "causes.",
 )
 AMBIGUOUS_BROADCAST = Reason(
     "FC2C-AMBIGUOUS-BROADCAST",
     "a symbolic dim of the activation meets a batch dim of the weight: whether it broadcasts is known at run time only",
     "Make that dim of the input static.",
+    "A batched weight holds one matrix for each entry of a batch dim. If that dim of the activation is 1 at "
+    "run time it broadcasts (every matrix is applied to it), if it is the batch size each matrix has an entry "
+    "of its own. These are different convolutions, and which one is right is not known before.",
 )
 EINSUM = Reason(
     "FC2C-EINSUM",
     "an Einsum is a layer only if it multiplies two operands and sums over letters that both have and the result lacks",
     "Nothing to do, unless the Einsum can be written as one of two operands.",
+    "An Einsum is a fully connected layer if it has two operands, sums over at least one letter that both "
+    "have and the result lacks, and sums over nothing else. A repeated letter is a diagonal, a letter that "
+    "only one operand sums over is a reduction, and a product without a sum is elementwise: none of these is "
+    "a convolution of the kind that is meant here.",
     is_layer=False,
 )
 EMPTY = Reason(
     "FC2C-EMPTY",
     "the layer has no weights or no positions (a dim of 0), and runtimes refuse such a convolution",
     "Nothing to do; the layer computes nothing but its bias, if anything.",
+    "One of the dims is statically 0. The result is empty or just the bias, and onnxruntime refuses a "
+    "convolution with no channels or an empty spatial axis.",
 )
 INVALID_SHAPES = Reason(
     "FC2C-INVALID-SHAPES",
     "the shapes of the operands do not fit each other",
     "Check the model: the node cannot run.",
+    "What the file says of the operands cannot be multiplied. The model may still load, since runtimes check "
+    "this late, but the node cannot run.",
 )
 INEXPRESSIBLE_LAYOUT = Reason(
     "FC2C-INEXPRESSIBLE-LAYOUT",
     "the 4-D layout cannot be written, since its shape depends on more than one dim that is known at run time only",
     "Make the batch or sequence dims of the input static.",
+    "With more than three axes beside the features, several must share a spatial axis, and a Reshape to that "
+    "must be told the product of dims that are known at run time only. The shape after the convolution can be "
+    "computed, the one before it cannot be written down with a single -1.",
 )
 WEIGHT_IS_ARGUMENT = Reason(
     "FC2C-WEIGHT-IS-ARGUMENT",
     "the weight is an argument of the local function that the node is in, so each call may pass another one",
     "Inline the functions first (onnx.inliner.inline_local_functions), and convert the result.",
+    "A local function is converted once, for all its calls. This weight reaches the node as an argument, so "
+    "that each call may pass another one.",
 )
 FUNCTION_ATTRIBUTE = Reason(
     "FC2C-FUNCTION-ATTRIBUTE",
     "an attribute of the node is an attribute of the local function that it is in, so each call may set it differently",
     "Inline the functions first (onnx.inliner.inline_local_functions), and convert the result.",
+    "A local function is converted once, for all its calls. An attribute of this node refers to an attribute "
+    "of the function, which each call may set.",
 )
 EXCLUDED = Reason(
     "FC2C-EXCLUDED",
     "left as it is, as --only or --skip asked",
     "Nothing to do.",
+    "The layer could be converted, but --only or --skip says otherwise. --strict does not count it as left.",
     is_wish=True,
 )
 
@@ -125,3 +168,9 @@ REASONS = (
     EXCLUDED,
 )
 """Every reason there is, in the order of the documentation."""
+
+
+def by_code(code: str) -> Reason | None:
+    """The reason of a code, whatever its case and with or without ``FC2C-``."""
+    wanted = code.upper().removeprefix("FC2C-")
+    return next((reason for reason in REASONS if reason.code == f"FC2C-{wanted}"), None)

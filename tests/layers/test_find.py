@@ -113,5 +113,6 @@ def test_every_reason_is_a_stable_sentence_with_advice() -> None:
         assert reason.sentence[0].islower()
         assert not reason.sentence.endswith(".")
         assert reason.advice.endswith(".")
+        assert len(reason.explanation) > len(reason.sentence)
     declared = [r for r in vars(reasons).values() if isinstance(r, reasons.Reason)]
     assert set(declared) == set(reasons.REASONS)
