@@ -107,6 +107,10 @@ def convert_command(
     keep_failed: Annotated[
         bool, typer.Option("--keep-failed", help="Keep a result that failed, as <OUT stem>.failed.onnx.")
     ] = False,
+    freeze_inputs: Annotated[
+        bool,
+        typer.Option("--freeze-inputs", help="Make initializers that are also inputs constant; changes the interface."),
+    ] = False,
     samples: SamplesOption = 4,
     seed: SeedOption = 0,
     atol: AtolOption = None,
@@ -131,6 +135,7 @@ def convert_command(
         strict=strict,
         verify=not no_verify,
         keep_failed=keep_failed,
+        freeze_inputs=freeze_inputs,
         settings=Settings(samples, seed, atol, rtol),
     )
     _show(report, output_format, output_file, quiet, verbose)

@@ -16,6 +16,18 @@ def is_overridable(model: ir.Model, value: ir.Value) -> bool:
     return model.ir_version >= FIRST_OVERRIDABLE_IR_VERSION and value.is_initializer() and value.is_graph_input()
 
 
+def freeze_inputs(model: ir.Model) -> list[str]:
+    """Take the initializers that a caller may replace off the inputs of a model, in place.
+
+    Returns:
+        Their names: what the interface has lost.
+    """
+    frozen = [value for value in model.graph.inputs if is_overridable(model, value)]
+    for value in frozen:
+        model.graph.inputs.remove(value)
+    return [value.name or "" for value in frozen]
+
+
 def all_graphs(model: ir.Model) -> Iterator[ir.Graph]:
     """Every graph of a model, the main one first."""
     yield model.graph

@@ -11,7 +11,7 @@ from typing import Literal
 
 import onnx_ir as ir
 
-from fc2conv_cli import checker
+from fc2conv_cli import checker, graphs
 from fc2conv_cli.cleanup import remove_unused
 from fc2conv_cli.constants import Constants
 from fc2conv_cli.errors import InvalidModelError, UsageError
@@ -111,6 +111,7 @@ def convert(
     strict: bool = False,
     verify: bool = True,
     keep_failed: bool = False,
+    freeze_inputs: bool = False,
     settings: Settings | None = None,
 ) -> ConversionReport:
     """Replace the fully connected layers of an ONNX model by convolutions, verify the result and write it.
@@ -125,6 +126,7 @@ def convert(
         strict: Write nothing if a layer has to be left (one that `only` or `skip` leaves does not count).
         verify: Compare the result with the original, and write it only if they agree.
         keep_failed: Keep a result that failed, as ``<stem>.failed.onnx`` beside the output.
+        freeze_inputs: Turn initializers that a caller may override into constants. This changes the interface.
         settings: How to compare.
 
     Returns:
@@ -139,9 +141,11 @@ def convert(
     target = follow_link(target)
     if output is not None:
         check_target(target, path, ir_model, force=force)
+    frozen = graphs.freeze_inputs(ir_model) if freeze_inputs else []
     analysis = _analyse(path, ir_model, only, skip)
     plan = analysis.plan
-    report = ConversionReport(path, "planned", plan, layout_before=_count(ir_model, analysis), notes=analysis.notes)
+    notes = (*analysis.notes, *_frozen_note(frozen))
+    report = ConversionReport(path, "planned", plan, layout_before=_count(ir_model, analysis), notes=notes)
     if strict and plan.left:
         return replace(report, status="layers left")
     if dry_run:
@@ -153,12 +157,12 @@ def convert(
     in_use = external_files(ir_model)
     if plan.layers:
         _rewrite(ir_model, analysis)
-    unchanged = None if plan.layers else path
+    unchanged = None if plan.layers or frozen else path
     report = replace(report, layout_after=_count(ir_model, analysis))
     with draft(ir_model, target, external=bool(in_use), unchanged=unchanged) as written:
         _assert_valid(written, skip=bool(analysis.notes))
         if verify:
-            found = compare_models(path, written.path, settings or Settings())
+            found = compare_models(path, written.path, settings or Settings(), frozen)
             report = replace(report, verification=replace(found, converted=target))
             if not found.passed:
                 return replace(report, status="different", failed=_keep(written, target) if keep_failed else None)
@@ -264,6 +268,12 @@ def _rewrite(model: ir.Model, analysis: _Analysis) -> None:
     emit(analysis.plan, build, analysis.constants)
     simplify(model, build)
     remove_unused(model, build.released)
+
+
+def _frozen_note(frozen: Sequence[str]) -> tuple[str, ...]:
+    if not frozen:
+        return ()
+    return (f"the interface changes: {', '.join(map(repr, frozen))} can no longer be overridden (--freeze-inputs)",)
 
 
 def _count(model: ir.Model, analysis: _Analysis) -> LayoutCount:

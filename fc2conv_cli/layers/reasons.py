@@ -49,7 +49,7 @@ CONSTANT_RESULT = Reason(
 OVERRIDABLE_WEIGHT = Reason(
     "FC2C-OVERRIDABLE-WEIGHT",
     "the weight is an initializer that is also a graph input, so a caller may override it",
-    "Take the weight off the graph's inputs (onnxruntime's remove_initializer_from_input.py does it), and try again.",
+    "Give --freeze-inputs if no caller overrides it: the weight becomes a constant, and is no input any more.",
     "From IR version 4 on, an initializer that is also listed as a graph input is only a default: a caller "
     "may pass another value. Converting it would fix the weight and change the model's interface, so it "
     "stays. Exporters that list weights as inputs by habit (keep_initializers_as_inputs=True in PyTorch) are "

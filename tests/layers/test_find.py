@@ -59,6 +59,21 @@ def test_a_layout_that_a_caller_may_override_is_not_absorbed(tmp_path: Path, op:
     assert report.verified
 
 
+@pytest.mark.parametrize("layer", [True, False])
+def test_inputs_are_frozen_on_demand(tmp_path: Path, layer: bool) -> None:
+    proto = matmul(["N", 4], random((4, 3)))
+    if not layer:
+        proto.graph.node[0].op_type = "Mul"
+        proto.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(random((4,)), "w"))
+    proto.graph.input.append(value("w", [4, 3] if layer else [4]))
+    report = convert(save(proto, tmp_path / "m.onnx"), tmp_path / "out.onnx", freeze_inputs=True)
+    assert report.verified
+    assert "'w' can no longer be overridden" in report.notes[-1]
+    after = onnx.load(tmp_path / "out.onnx").graph
+    assert [i.name for i in after.input] == ["x"]
+    assert ("Conv" in [n.op_type for n in after.node]) == layer
+
+
 def test_an_overridable_input_that_goes_is_noticed(tmp_path: Path) -> None:
     proto = matmul(["N", 4], random((4, 3)))
     theirs = save(proto, tmp_path / "without.onnx")

@@ -45,7 +45,7 @@ def test_reasons_come_with_advice(tmp_path: Path) -> None:
     proto.graph.input.append(value("w", [4, 3]))
     report = inspect(save(proto, tmp_path / "m.onnx"))
     assert "FC2C-OVERRIDABLE-WEIGHT" in text(report)
-    assert "Take the weight off" in text(report)
+    assert "Give --freeze-inputs" in text(report)
 
 
 def test_what_is_no_layer_is_counted_and_listed_when_verbose() -> None:
