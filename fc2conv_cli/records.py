@@ -49,6 +49,27 @@ class Activation:
 
 
 @dataclass(frozen=True)
+class IntegerConv:
+    """The convolution that a quantised layer becomes, when it is not a plain Conv.
+
+    Attributes:
+        op_type: ``QLinearConv`` or ``ConvInteger``.
+        before: Inputs between the activation and the weight (scale and zero point of the activation).
+        after: Inputs behind the weight; an array becomes a constant.
+        x_dtype: Type of the activation.
+        dtype: Type of its result.
+        keeps_order: Whether the sum must keep its order to stay equal, because onnxruntime's kernel may saturate.
+    """
+
+    op_type: str
+    x_dtype: ir.DataType
+    dtype: ir.DataType
+    before: tuple[ir.Value, ...]
+    after: tuple[ir.Value | npt.NDArray[np.generic], ...]
+    keeps_order: bool = False
+
+
+@dataclass(frozen=True)
 class FullyConnected:
     """One fully connected layer, whatever its spelling in the file.
 
@@ -64,6 +85,7 @@ class FullyConnected:
         bias: Bias with beta folded in, of the shape that `contraction.bias` says; None without one.
         addend: What is added after the layer, or None.
         activation: What is applied last, or None.
+        integer: The integer convolution that it becomes; None for a float layer.
         absorbed: The nodes that the convolution replaces, `node` included.
     """
 
@@ -78,6 +100,7 @@ class FullyConnected:
     bias: npt.NDArray[np.generic] | None = None
     addend: Addend | None = None
     activation: Activation | None = None
+    integer: IntegerConv | None = None
     absorbed: tuple[ir.Node, ...] = ()
 
     @property

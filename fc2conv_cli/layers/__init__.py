@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import onnx_ir as ir
 
 from fc2conv_cli.graphs import all_graphs
-from fc2conv_cli.layers import einsum, fused_gemm, fused_matmul, gemm, matmul, reasons
+from fc2conv_cli.layers import einsum, fused_gemm, fused_matmul, gemm, matmul, quantized, reasons
 from fc2conv_cli.layers.bias import absorb_add
 from fc2conv_cli.layers.context import Context
 from fc2conv_cli.layers.scale import settle_alpha
@@ -19,6 +19,9 @@ _SPELLINGS: dict[tuple[str, str], Callable[[ir.Node, Context], FullyConnected | 
     ("", "Einsum"): einsum.match,
     ("com.microsoft", "FusedMatMul"): fused_matmul.match,
     ("com.microsoft", "FusedGemm"): fused_gemm.match,
+    ("", "QLinearMatMul"): quantized.match_qlinear_matmul,
+    ("", "MatMulInteger"): quantized.match_matmul_integer,
+    ("com.microsoft", "QGemm"): quantized.match_qgemm,
 }
 
 _WEIGHT_OPERANDS: dict[tuple[str, str], tuple[int, ...]] = {

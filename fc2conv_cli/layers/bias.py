@@ -25,7 +25,7 @@ def absorb_add(layer: FullyConnected, context: Context) -> FullyConnected:
     y = layer.y
     uses = list(y.uses())
     taken = layer.bias is not None or layer.addend is not None or layer.activation is not None
-    if taken or len(uses) != 1 or y.is_graph_output():
+    if taken or layer.integer is not None or len(uses) != 1 or y.is_graph_output():
         return layer
     add = uses[0].node
     if add.op_type != "Add" or add.domain != "" or add.graph is not layer.node.graph or len(add.inputs) != 2:

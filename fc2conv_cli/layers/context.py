@@ -13,7 +13,8 @@ from fc2conv_cli.records import Skip
 from fc2conv_cli.shapes import Shapes
 from fc2conv_cli.sizes import Shape
 
-CONVERTED_DTYPES = frozenset({ir.DataType.FLOAT, ir.DataType.FLOAT16})
+FLOATS = frozenset({ir.DataType.FLOAT, ir.DataType.FLOAT16})
+INTEGERS = frozenset({ir.DataType.INT8, ir.DataType.UINT8})
 
 
 class Operands(NamedTuple):
@@ -48,9 +49,17 @@ class Context:
     opset: int
     function_graphs: frozenset[ir.Graph] = frozenset()
 
-    def operands(self, node: ir.Node) -> Operands | Skip:
-        """Which of a node's first two inputs is the weight, or why the node is no layer of ours."""
-        a, b = node.inputs[0], node.inputs[1]
+    def operands(
+        self, node: ir.Node, factors: tuple[int, int] = (0, 1), dtypes: frozenset[ir.DataType] = FLOATS
+    ) -> Operands | Skip:
+        """Which of a node's two factors is the weight, or why the node is no layer of ours.
+
+        Args:
+            node: A node that multiplies.
+            factors: The places of the factors among its inputs.
+            dtypes: The types of weights that are converted.
+        """
+        a, b = (node.inputs[i] for i in factors)
         assert a is not None  # both are required by the operator
         assert b is not None
         left, right = self.constants.is_constant(a), self.constants.is_constant(b)
@@ -64,7 +73,7 @@ class Context:
         weight, shape = self.constants.find(w), self.shapes.shape(x)
         if weight is None:
             return Skip(node, reasons.UNKNOWN_SHAPE, f"weight {w.name!r}")
-        if weight.dtype not in CONVERTED_DTYPES:
+        if weight.dtype not in dtypes:
             return Skip(node, reasons.UNSUPPORTED_DTYPE, f"it is {weight.dtype.name.lower()}")
         if shape is None:
             return Skip(node, reasons.UNKNOWN_SHAPE, f"activation {x.name!r}")

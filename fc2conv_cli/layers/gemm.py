@@ -9,7 +9,7 @@ import onnx_ir as ir
 from fc2conv_cli.contraction import Contraction
 from fc2conv_cli.layers import reasons
 from fc2conv_cli.layers.bias import per_channel
-from fc2conv_cli.layers.context import Context
+from fc2conv_cli.layers.context import Context, Operands
 from fc2conv_cli.layers.scale import scaled, survives
 from fc2conv_cli.records import Addend, FullyConnected, Skip
 from fc2conv_cli.sizes import Size
@@ -23,8 +23,12 @@ def match(node: ir.Node, context: Context) -> FullyConnected | Skip:
     constant C is scaled by beta here, exactly as the node would.
     """
     operands = context.operands(node)
-    if isinstance(operands, Skip):
-        return operands
+    layer = operands if isinstance(operands, Skip) else product(node, operands)
+    return layer if isinstance(layer, Skip) else _with_c(layer, context)
+
+
+def product(node: ir.Node, operands: Operands) -> FullyConnected | Skip:
+    """The layer without its C: the product of two matrices, transposed as the node's attributes say."""
     x, shape, weight, weight_is_left = operands
     if len(shape) != 2 or len(weight.shape) != 2:
         return Skip(node, reasons.INVALID_SHAPES, "a Gemm multiplies matrices")
@@ -42,17 +46,8 @@ def match(node: ir.Node, context: Context) -> FullyConnected | Skip:
         y=(m, n) if weight_is_left else (n, m),
         positions=((), n) if weight_is_left else (n,),
     )
-    layer = FullyConnected(
-        node,
-        "Gemm",
-        x,
-        node.outputs[0],
-        weight,
-        contraction,
-        alpha=node.attributes.get_float("alpha", 1.0),
-        absorbed=(node,),
-    )
-    return _with_c(layer, context)
+    alpha = node.attributes.get_float("alpha", 1.0)
+    return FullyConnected(node, node.op_type, x, node.outputs[0], weight, contraction, alpha=alpha, absorbed=(node,))
 
 
 def _with_c(layer: FullyConnected, context: Context) -> FullyConnected:

@@ -12,7 +12,7 @@ import onnx_ir as ir
 
 from fc2conv_cli.contraction import Contraction
 from fc2conv_cli.layers import reasons
-from fc2conv_cli.layers.context import Context
+from fc2conv_cli.layers.context import Context, Operands
 from fc2conv_cli.records import FullyConnected, Skip
 from fc2conv_cli.sizes import ONE, Size, shape_of
 from fc2conv_cli.views import Axis, axis
@@ -21,13 +21,16 @@ from fc2conv_cli.views import Axis, axis
 def match(node: ir.Node, context: Context) -> FullyConnected | Skip:
     """Read a MatMul node as a fully connected layer."""
     operands = context.operands(node)
-    if isinstance(operands, Skip):
-        return operands
+    return operands if isinstance(operands, Skip) else product(node, operands)
+
+
+def product(node: ir.Node, operands: Operands) -> FullyConnected | Skip:
+    """The layer of a product as numpy's matmul defines it, whatever the type of its elements."""
     x, shape, weight, weight_is_left = operands
     contraction = product_axes(shape, shape_of(weight.shape), weight_is_left=weight_is_left)
     if isinstance(contraction, tuple):
         return Skip(node, *contraction)
-    return FullyConnected(node, "MatMul", x, node.outputs[0], weight, contraction, absorbed=(node,))
+    return FullyConnected(node, node.op_type, x, node.outputs[0], weight, contraction, absorbed=(node,))
 
 
 def product_axes(

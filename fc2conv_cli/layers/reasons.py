@@ -96,6 +96,16 @@ AMBIGUOUS_BROADCAST = Reason(
     "run time it broadcasts (every matrix is applied to it), if it is the batch size each matrix has an entry "
     "of its own. These are different convolutions, and which one is right is not known before.",
 )
+NO_EQUAL_KERNEL = Reason(
+    "FC2C-NO-EQUAL-KERNEL",
+    "onnxruntime has no integer convolution that gives the same integers as this layer",
+    "Quantise with types that have one: uint8 activations with uint8 weights, or int8 with int8.",
+    "Integer results are to be equal, not close, and onnxruntime's kernels bound what can be equal. QLinearConv "
+    "and ConvInteger have one zero point for all weights, and scalar scales of the activation. MatMulInteger of "
+    "uint8 activations and int8 weights saturates in 16 bits on processors without VNNI, and ConvInteger does "
+    "not, so that they agree only while the weights stay within -64 and 63. ConvInteger of int8 activations and "
+    "uint8 weights is not exact.",
+)
 EINSUM = Reason(
     "FC2C-EINSUM",
     "an Einsum is a layer only if it multiplies two operands and sums over letters that both have and the result lacks",
@@ -159,6 +169,7 @@ REASONS = (
     UNSUPPORTED_DTYPE,
     UNKNOWN_SHAPE,
     AMBIGUOUS_BROADCAST,
+    NO_EQUAL_KERNEL,
     EINSUM,
     EMPTY,
     INVALID_SHAPES,

@@ -46,9 +46,10 @@ class _Writer:
     def write(self, planned: PlannedLayer) -> None:
         layer, form = planned.layer, planned.form
         build, name = self._build, layer.node.name or self._build.fresh(layer.name)
-        build.at(layer.absorbed[-1], layer.absorbed, layer.weight.dtype)
+        build.at(layer.absorbed[-1], layer.absorbed, layer.integer.x_dtype if layer.integer else layer.weight.dtype)
         folded = layer.folds_alpha
         value = build.steps(self._current(form.source), form.read_steps, name)
+        build.at(layer.absorbed[-1], layer.absorbed, layer.integer.dtype if layer.integer else layer.weight.dtype)
         value = self._convolution(planned, value, name, folded)
         donor = self._donor(planned) if any(s.argument == COMPUTED for s in form.write_steps) else None
         value = build.steps(value, form.write_steps, name, donor)
@@ -72,7 +73,15 @@ class _Writer:
             "pads": [0, 0, 0, 0],
             "strides": [1, 1],
         }
-        inputs = [value, self._weight(planned, name, layer.alpha if folded else 1.0)]
+        weight = self._weight(planned, name, layer.alpha if folded else 1.0)
+        if (integer := layer.integer) is not None:
+            after = [
+                self._current(v) if isinstance(v, ir.Value) else self._build.array(f"{name}.zero_point", v)
+                for v in integer.after
+            ]
+            inputs = [value, *map(self._current, integer.before), weight, *after]
+            return self._build.node(integer.op_type, inputs, attributes, form.write.source_shape, name)
+        inputs = [value, weight]
         if layer.bias is not None and folded:
             inputs.append(self._build.array(f"{name}.bias", form.bias.apply(layer.bias)))
         return self._build.node("Conv", inputs, attributes, form.write.source_shape, name)

@@ -42,6 +42,7 @@ class ConvForm:
         write: From the 4-D output to the layer's output.
         kernel_shape: kH and kW.
         group: Number of groups.
+        keeps_order: Whether it sums in the order of the weight's own axes.
         saved: Cost of the layout nodes between source and layer that nothing else reads.
     """
 
@@ -52,6 +53,7 @@ class ConvForm:
     write: View
     kernel_shape: tuple[int, int]
     group: int
+    keeps_order: bool
     saved: int
 
     @cached_property
@@ -179,5 +181,6 @@ def _form(source: _Source, layout: _Layout) -> ConvForm:
         write=View((n, outs, rest[0], rest[1]), contraction.y),
         kernel_shape=(kh, kw),
         group=contraction.groups,
+        keeps_order=not any(kernel) and list(channels) == [f for a in contraction.w for f in a if f.label in summed],
         saved=source.saved,
     )

@@ -33,13 +33,18 @@ def solve(
         elif not wanted(item.name):
             skips.append(Skip(item.node, reasons.EXCLUDED))
         else:
-            forms = [form for form in conv_forms(item, shapes) if _can_be_written(form)]
+            forms = [form for form in conv_forms(item, shapes) if _can_be_written(form) and _is_exact(item, form)]
             if forms:
                 layers.append(PlannedLayer(item, min(forms, key=lambda form: form.cost)))
             else:
                 empty = any(size.static == 0 for size in item.contraction.position_shape)
                 skips.append(Skip(item.node, reasons.EMPTY if empty else reasons.INEXPRESSIBLE_LAYOUT))
     return Plan(tuple(layers), tuple(skips))
+
+
+def _is_exact(layer: FullyConnected, form: ConvForm) -> bool:
+    """Whether an integer layer gives the same integers in this form."""
+    return layer.integer is None or not layer.integer.keeps_order or form.keeps_order
 
 
 def _can_be_written(form: ConvForm) -> bool:

@@ -103,14 +103,18 @@ def test_other_dtypes_are_left(tmp_path: Path, dtype: type) -> None:
 def test_spellings_to_come_are_left(tmp_path: Path) -> None:
     nodes = [
         helper.make_node("GemmFastGelu", ["x", "w"], ["a"], name="gelu", domain="com.microsoft"),
-        helper.make_node("MatMulInteger", ["q", "v"], ["y"], name="integer"),
+        helper.make_node("DynamicQuantizeMatMul", ["x", "v", "s"], ["y"], name="dynamic", domain="com.microsoft"),
         helper.make_node("MatMulInteger", ["q", "q"], ["z"], name="product"),
     ]
-    constants = {"w": random((4, 3)), "v": np.ones((3, 3), np.int8)}
+    constants = {"w": random((4, 3)), "v": np.ones((4, 3), np.int8), "s": np.float32(0.5).reshape(())}
     inputs = [value("x", ["N", 4]), value("q", [3, 3], TensorProto.INT8)]
-    outputs = [value("a", ["N", 3]), value("y", [3, 3], TensorProto.INT32), value("z", [3, 3], TensorProto.INT32)]
+    outputs = [value("a", ["N", 3]), value("y", ["N", 3]), value("z", [3, 3], TensorProto.INT32)]
     proto = model(nodes, inputs, outputs, constants, extra_opsets={"com.microsoft": 1})
-    assert skips(proto, tmp_path) == [("gelu", "FC2C-UNSUPPORTED-OP"), ("integer", "FC2C-UNSUPPORTED-OP")]
+    assert skips(proto, tmp_path) == [
+        ("gelu", "FC2C-UNSUPPORTED-OP"),
+        ("dynamic", "FC2C-UNSUPPORTED-OP"),
+        ("product", "FC2C-TWO-RUNTIME-OPERANDS"),
+    ]
 
 
 def test_an_invalid_layer_is_left(tmp_path: Path) -> None:
