@@ -57,8 +57,8 @@ OVERRIDABLE_WEIGHT = Reason(
 )
 QUANTIZED_WEIGHT = Reason(
     "FC2C-QUANTIZED-WEIGHT",
-    "the weight comes out of a DequantizeLinear; this version does not convert quantised layers",
-    "Convert the float model and quantise the result.",
+    "the weight comes out of a DequantizeLinear; this version does not convert layers quantised as QDQ pairs",
+    "Convert the float model and quantise the result, or quantise in the QOperator format.",
     "The weight is stored as integers and scaled by a DequantizeLinear in front of the layer. Computing it "
     "here would turn it into floats: four times the size, and compilers would no longer recognise a quantised "
     "layer. The convolution of such a layer has to move the integers themselves, which this version does not "

@@ -78,6 +78,7 @@ def _replace(node: ir.Node, shorter: _Shorter, build: Builder) -> None:
     y, source = node.outputs[0], shorter.source
     if y.is_graph_output() and not shorter.nodes and not build.may_rename(source):
         return
-    build.at(node, tuple(reversed(shorter.chain)), build.shapes.dtype(y) or build.shapes.dtype(source))
+    # The type that the file or we ourselves wrote; inference is not to be trusted with onnxruntime's own operators.
+    build.at(node, tuple(reversed(shorter.chain)), y.dtype or source.dtype)
     value = build.steps(source, shorter.nodes, node.name or y.name or node.op_type)
     build.take_over(y, value, (node,))
