@@ -7,9 +7,11 @@ not that of the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 
 import onnx_ir as ir
+
+from fc2conv_cli.graphs import all_graphs
 
 
 def infer_functions(model: ir.Model, run: Callable[[ir.Model], bool]) -> bool:
@@ -58,25 +60,48 @@ def _common(shapes: Sequence[ir.Shape]) -> ir.Shape | None:
     return ir.Shape([dims[0] if len(set(dims)) == 1 else None for dims in columns])
 
 
-def widen_loops(model: ir.Model) -> bool:
-    """Forget what the inputs of loop bodies only have in the first turn.
+def widen_loops(model: ir.Model, declared: Container[ir.Value]) -> tuple[bool, list[ir.Node]]:
+    """Forget what the inputs of loop bodies only have in the first turn, in all graphs and functions.
 
     Args:
         model: The model, inferred; the inputs of Loop and Scan bodies are changed in place.
+        declared: Values whose shape the file itself says.
 
     Returns:
-        Whether anything was forgotten, so that the model has to be inferred again.
+        Whether anything was forgotten, so that the model has to be inferred again; and the loops whose turns differ
+        in rank, or may: nothing that comes of them is known.
     """
     changed = False
-    for node in model.graph.all_nodes():
+    unknown: list[ir.Node] = []
+    for node in (node for graph in all_graphs(model) for node in graph):
         for before, after in _carried(node):
             if before.shape is None or after.shape is None:
+                if before.shape is not None and before not in declared:
+                    unknown.append(node)
                 continue
             common = _common([before.shape, after.shape])
-            if common is None or common != before.shape:
-                changed = changed or before.shape != common
-                before.shape = common
-    return changed
+            if common is None:
+                unknown.append(node)
+            elif common != before.shape:
+                changed, before.shape = True, common
+    return changed, unknown
+
+
+def forget(loops: Iterable[ir.Node]) -> None:
+    """Drop the shapes of everything in and behind some loops."""
+    queue = list(loops)
+    seen = set(queue)
+    while queue:
+        node = queue.pop()
+        inner = [a.as_graph() for a in node.attributes.values() if not a.is_ref() and a.type == ir.AttributeType.GRAPH]
+        values = [*node.outputs, *(v for graph in inner for v in graph.inputs)]
+        inside = [n for graph in inner for n in graph]
+        for value in values:
+            value.shape = None
+        for reader in (*inside, *(use.node for value in values for use in value.uses())):
+            if reader not in seen:
+                seen.add(reader)
+                queue.append(reader)
 
 
 def _carried(node: ir.Node) -> list[tuple[ir.Value, ir.Value]]:

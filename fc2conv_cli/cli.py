@@ -240,7 +240,8 @@ def _show(
             raise typer.Exit(128 + signal.SIGPIPE) from None
         except OSError as error:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise OutputFileError(Path("stdout"), f"the report cannot be written ({error.strerror})") from error
+            problem = f"the report cannot be written ({error.strerror})"
+            raise OutputFileError(Path("stdout"), problem, hint="What the command itself did is done.") from error
         return
     from fc2conv_cli.reports.file import write
 
@@ -252,15 +253,11 @@ def main() -> NoReturn:
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), _stop)
-    if sys.stdout is None:  # closed by the caller: nobody wants the report
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  open for as long as we run
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a name in a file may not fit the terminal's encoding
+    _prepare_streams()
     try:
         app()
     except FC2ConvError as error:
-        sys.stderr.write(f"fc2conv: {error}\n")
+        _complain(f"fc2conv: {error}\n")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
@@ -268,12 +265,32 @@ def main() -> NoReturn:
         if {"-v", "--verbose"} & set(sys.argv):
             traceback.print_exc()
         what = " ".join(str(error).split()) or type(error).__name__
-        sys.stderr.write(
+        _complain(
             f"fc2conv: this is a fault of fc2conv, not of your model: {type(error).__name__}: {what}\n"
             "Please report it, with the output of the same command and -v.\n"
         )
         sys.exit(FAULT)
     sys.exit(OK)
+
+
+def _prepare_streams() -> None:
+    """Let no stream stand in the way: one that the caller closed goes nowhere, and no name in a file is unprintable."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  open for as long as we run
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _complain(message: str) -> None:
+    """Write to stderr; if that cannot be written, the exit code must still be right."""
+    try:
+        sys.stderr.write(message)
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def _stop(signum: int, frame: FrameType | None) -> NoReturn:

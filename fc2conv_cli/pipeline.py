@@ -144,7 +144,7 @@ def convert(
     frozen = graphs.freeze_inputs(ir_model) if freeze_inputs else []
     analysis = _analyse(path, ir_model, only, skip)
     plan = analysis.plan
-    notes = (*analysis.notes, *_frozen_note(frozen))
+    notes = (*analysis.notes, *_frozen_note(frozen), *_bodies_note(ir_model, plan))
     report = ConversionReport(path, "planned", plan, layout_before=_count(ir_model, analysis), notes=notes)
     if strict and plan.left:
         return replace(report, status="layers left")
@@ -274,6 +274,16 @@ def _frozen_note(frozen: Sequence[str]) -> tuple[str, ...]:
     if not frozen:
         return ()
     return (f"the interface changes: {', '.join(map(repr, frozen))} can no longer be overridden (--freeze-inputs)",)
+
+
+def _bodies_note(model: ir.Model, plan: Plan) -> tuple[str, ...]:
+    bodies = set(model.graph.subgraphs()) | {g for f in model.functions.values() for g in f.subgraphs()}
+    inside = [planned.layer.name for planned in plan.layers if planned.layer.node.graph in bodies]
+    if not inside:
+        return ()
+    return (
+        f"in the body of an If, Loop or Scan, and compared only as far as the inputs reach it: {', '.join(inside)}",
+    )
 
 
 def _count(model: ir.Model, analysis: _Analysis) -> LayoutCount:

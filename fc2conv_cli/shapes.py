@@ -10,21 +10,21 @@ from __future__ import annotations
 import functools
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import Any
 
 import onnx_ir as ir
 from onnx_ir.passes.common.shape_inference import infer_shapes
 from onnx_shape_inference import SYM_DATA_KEY, infer_symbolic_shapes, registry
 
-from fc2conv_cli.body_shapes import infer_functions, widen_loops
+from fc2conv_cli.body_shapes import forget, infer_functions, widen_loops
 from fc2conv_cli.graphs import all_graphs, is_overridable
 from fc2conv_cli.sizes import PLACEHOLDERS, Shape, Size
 
 _ALIAS = "fc2c_dim_"
 
-_MOST_TURNS = 4
-"""Rounds until the dims that a loop changes are known to change; each round can only forget more."""
+_MOST_TURNS = 16
+"""Rounds until the dims that loops change are known to change; each round can only forget more."""
 
 _EARLY_OPERATORS = {"LayerNormalization": 17, "Gelu": 20}
 """Operators that files use before the opset that made them standard, and that opset."""
@@ -80,12 +80,12 @@ def infer(model: ir.Model) -> Shapes:
             v.const_value = None
         for v in values:
             v.shape = declared.get(v) if v in given else None
-        if not _run_all(model, values):
+        if not _run_all(model, values, declared):
             _fill_from_onnx(model, values)
-            if not _run_all(model, values):
+            if not _run_all(model, values, declared):
                 for v in values:
                     v.shape = v.shape or declared.get(v)
-                _run_all(model, values)
+                _run_all(model, values, declared)
         for v in values:
             shapes.record(v, None if v.shape is None else names.restore(v.shape), v.dtype)
     finally:
@@ -97,18 +97,19 @@ def infer(model: ir.Model) -> Shapes:
     return shapes
 
 
-def _run_all(model: ir.Model, values: list[ir.Value]) -> bool:
+def _run_all(model: ir.Model, values: list[ir.Value], declared: Container[ir.Value]) -> bool:
     """Infer the main graph, the bodies of its loops and its functions; whether nothing is left unknown."""
-    complete = _run(model)
+    known = [(v, v.shape) for v in values if v.producer() is not None]
     for _ in range(_MOST_TURNS):
-        if not widen_loops(model):
-            break
-        for v in values:
-            if v.producer() is not None:
-                v.shape = None
         complete = _run(model)
-    complete = infer_functions(model, _run) and complete
-    return complete and all(v.shape is not None for v in values)
+        complete = infer_functions(model, _run) and complete
+        changed, unknown = widen_loops(model, declared)
+        if not changed:
+            break
+        for v, shape in known:
+            v.shape = shape
+    forget(unknown)
+    return complete and not unknown and all(v.shape is not None for v in values)
 
 
 def _fill_from_onnx(model: ir.Model, values: list[ir.Value]) -> None:

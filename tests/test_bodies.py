@@ -232,3 +232,108 @@ def test_weights_and_attributes_that_a_call_passes(tmp_path: Path) -> None:
     call = helper.make_node("Scaled", ["x"], ["y"], domain="local", scale=2.0)
     ((_, code, _),) = inspect_skips(with_functions([call], [scaled], ["N", 4]), tmp_path)
     assert code == "FC2C-FUNCTION-ATTRIBUTE"
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_loop_in_a_function_whose_dims_grow(tmp_path: Path, axis: int, turns: int) -> None:
+    body = helper.make_graph(
+        [
+            helper.make_node("MatMul", ["h", "w"], ["t"], name="fc"),
+            helper.make_node("Concat", ["h", "t"], ["next"], axis=axis % 2),
+            helper.make_node("Identity", ["go"], ["still"]),
+        ],
+        "body",
+        [value("turn", [], INT64), value("go", [], BOOL), helper.make_tensor_value_info("h", 1, None)],
+        [value("still", [], BOOL), helper.make_tensor_value_info("next", 1, None)],
+        [numpy_helper.from_array(random((4, 4)), "w")],
+    )
+    loop = function(
+        "Grow",
+        [
+            constant("turns", np.array(turns)),
+            constant("yes", np.array(True)),
+            helper.make_node("Loop", ["turns", "yes", "a"], ["b"], body=body),
+        ],
+    )
+    proto = with_functions([helper.make_node("Grow", ["x"], ["y"], domain="local")], [loop], [1, axis + 1, 4])
+    proto.graph.output[0].CopyFrom(value("y", [None, None, None]))
+    path, report = converted(proto, tmp_path)
+    assert report.verified
+    feeds = {"x": random((1, axis + 1, 4))}
+    assert_close(run(path, feeds), run(proto, feeds))
+
+
+def test_a_loop_that_permutes_its_dims_in_later_turns_only(tmp_path: Path) -> None:
+    """Random inputs stop after one turn; larger ones take three, each with other sizes."""
+    body = helper.make_graph(
+        [
+            helper.make_node("MatMul", ["v", "w"], ["t"], name="fc"),
+            helper.make_node("Transpose", ["t"], ["vo"], perm=[1, 0, 2, 3, 4]),
+            helper.make_node("ReduceMax", ["vo"], ["mx"], keepdims=0),
+            helper.make_node("Greater", ["mx", "lim"], ["co"]),
+        ],
+        "body",
+        [value("it", [], INT64), value("ci", [], BOOL), helper.make_tensor_value_info("v", 1, None)],
+        [value("co", [], BOOL), helper.make_tensor_value_info("vo", 1, None)],
+        [
+            numpy_helper.from_array(random((4, 4)) * np.float32(0.5), "w"),
+            numpy_helper.from_array(np.float32(20), "lim"),
+        ],
+    )
+    nodes = [
+        constant("yes", np.array(True)),
+        constant("trip", np.array(3)),
+        helper.make_node("Loop", ["trip", "yes", "a"], ["b"], body=body),
+    ]
+    call = helper.make_node("Later", ["x"], ["y"], domain="local")
+    proto = with_functions([call], [function("Later", nodes)], [2, 3, 1, 1, 4])
+    proto.graph.output[0].CopyFrom(value("y", [None] * 5))
+    path, report = converted(proto, tmp_path)
+    assert any("compared only as far as the inputs reach it: fc" in note for note in report.notes)
+    for scale in (1, 100):
+        feeds = {"x": random((2, 3, 1, 1, 4)) * np.float32(scale)}
+        assert_close(run(path, feeds), run(proto, feeds))
+
+
+def test_a_loop_that_changes_its_rank_is_left(tmp_path: Path) -> None:
+    body = helper.make_graph(
+        [
+            helper.make_node("MatMul", ["v", "w"], ["t"], name="fc"),
+            helper.make_node("Unsqueeze", ["t", "zero"], ["vo"]),
+            helper.make_node("Identity", ["ci"], ["co"]),
+        ],
+        "body",
+        [value("it", [], INT64), value("ci", [], BOOL), helper.make_tensor_value_info("v", 1, None)],
+        [value("co", [], BOOL), helper.make_tensor_value_info("vo", 1, None)],
+        [numpy_helper.from_array(random((4, 4)), "w"), numpy_helper.from_array(np.array([0]), "zero")],
+    )
+    node = helper.make_node("Loop", ["turns", "", "x"], ["y"], body=body)
+    proto = model([node], [value("x", [2, 4])], [value("y", [None] * 4)], {"turns": np.array(2)})
+    ((name, code, _),) = inspect_skips(proto, tmp_path)
+    assert (name, code) == ("fc", "FC2C-UNKNOWN-SHAPE")
+
+
+def test_a_c_that_a_call_leaves_out(tmp_path: Path) -> None:
+    gemm = function(
+        "Optional",
+        [constant("w", random((4, 3))), helper.make_node("Gemm", ["a", "w", "c"], ["b"], name="fc")],
+        ["a", "c"],
+    )
+    proto = with_functions([helper.make_node("Optional", ["x"], ["y"], domain="local")], [gemm], ["N", 4])
+    ((_, code, _),) = inspect_skips(proto, tmp_path)
+    assert code == "FC2C-WEIGHT-IS-ARGUMENT"
+
+
+def test_a_constant_that_a_call_sets(tmp_path: Path) -> None:
+    node = helper.make_node("Constant", [], ["k"])
+    attribute = node.attribute.add()
+    attribute.name, attribute.ref_attr_name, attribute.type = "value", "q", onnx.AttributeProto.TENSOR
+    added = function("K", [node, helper.make_node("Add", ["a", "k"], ["b"])], attributes=["q"])
+    nodes = [
+        helper.make_node("K", ["x"], ["h"], domain="local", q=numpy_helper.from_array(random((4,)))),
+        helper.make_node("MatMul", ["h", "w"], ["y"], name="fc"),
+    ]
+    path, report = converted(with_functions(nodes, [added], ["N", 4], {"w": random((4, 3))}), tmp_path)
+    assert report.verified
+    assert "Conv" in op_types(path)

@@ -328,6 +328,12 @@ def test_a_report_that_cannot_be_written(path: Path) -> None:
     assert "the report cannot be written" in done.stderr
 
 
+def test_a_stderr_that_cannot_be_written_keeps_the_exit_code(tmp_path: Path) -> None:
+    for redirect in ("2>&-", "2>/dev/full"):
+        line = f"{COMMAND[0]} convert {tmp_path / 'none.onnx'} {redirect}"
+        assert subprocess.run(["bash", "-c", line], capture_output=True, check=False).returncode == 2
+
+
 def test_a_closed_stdout_and_a_poor_encoding(path: Path) -> None:
     done = subprocess.run(
         ["bash", "-c", f"{COMMAND[0]} inspect {path} >&-"], capture_output=True, text=True, check=False

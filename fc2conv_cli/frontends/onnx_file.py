@@ -54,7 +54,8 @@ def load(path: Path) -> ir.Model:
         raise InvalidModelError(
             path, f"the graph is not valid: {_innermost(error)}", hint="Check it with onnx.checker."
         ) from error
-    ir.external_data.set_base_dir(model.graph, path.parent.absolute())
+    for graph in (model.graph, *(function.graph for function in model.functions.values())):
+        ir.external_data.set_base_dir(graph, path.parent.absolute())
     _check_external_data(model, path)
     _embed_attributes(model)
     return model

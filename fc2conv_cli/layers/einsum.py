@@ -101,7 +101,7 @@ class _Letters:
                 return reasons.AMBIGUOUS_BROADCAST, f"{ours} against {theirs}"
             if ours.static is not None and ours != theirs and not (ours.is_one or theirs.is_one):
                 return reasons.INVALID_SHAPES, f"{letter} is {ours} and {theirs}"
-            if letter not in self.y and ours.static is not None and ours != theirs:
+            if letter not in self.y and ours != theirs and (ours.static is not None or theirs.is_one):
                 return reasons.EINSUM, f"{letter} broadcasts though it is summed over"
         lone = [c for c in (*self.x, *self.w) if c not in self.y and not (c in self.x and c in self.w)]
         if lone:

@@ -24,6 +24,9 @@ def match(node: ir.Node, context: Context) -> FullyConnected | Skip:
     """
     operands = context.operands(node)
     layer = operands if isinstance(operands, Skip) else product(node, operands)
+    c = node.inputs[2] if len(node.inputs) > 2 else None
+    if c is not None and c.is_graph_input() and c.graph in context.function_graphs:
+        return Skip(node, reasons.WEIGHT_IS_ARGUMENT, "or its C, which a call may also leave out")
     return layer if isinstance(layer, Skip) else _with_c(layer, context)
 
 

@@ -181,8 +181,7 @@ class Builder:
     def _provenance(self) -> str:
         labels: dict[str, None] = {}
         for node in self._origin:
-            earlier = node.metadata_props.get(PROVENANCE)
-            labels.update(dict.fromkeys(json.loads(earlier) if earlier else [node_label(node)]))
+            labels.update(dict.fromkeys(_earlier(node) or [node_label(node)]))
         return json.dumps(list(labels))
 
     def _integer_list(self, numbers: tuple[int, ...]) -> ir.Value:
@@ -216,6 +215,15 @@ class Builder:
                 parts.append(self.node("Gather", [whole, index], {"axis": 0}, (Size.of(1),), label, ir.DataType.INT64))
         label = self.fresh(f"{name}/concat")
         return self.node("Concat", parts, {"axis": 0}, (Size.of(len(shape)),), label, ir.DataType.INT64)
+
+
+def _earlier(node: ir.Node) -> list[str]:
+    """The labels that an earlier conversion noted; a file may say anything there."""
+    try:
+        noted = json.loads(node.metadata_props.get(PROVENANCE, "[]"))
+    except ValueError:
+        return []
+    return [str(label) for label in noted] if isinstance(noted, list) else []
 
 
 def is_ours(node: ir.Node) -> bool:

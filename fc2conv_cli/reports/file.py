@@ -1,4 +1,4 @@
-"""Writes a report to a file, but never over something that is no report."""
+"""Writes a report to a file, but never over a model or anything else that is not text."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def check(path: Path, models: Sequence[Path] = ()) -> None:
     Raises:
         OutputFileError: A folder, one of the models, a file that is not text, or a path in no folder.
     """
-    if path.absolute() in [model.absolute() for model in models]:
+    if path.resolve() in [model.resolve() for model in models]:
         raise OutputFileError(path, "the report and the model cannot be one file", hint="Name another file.")
     if path.is_dir():
         raise OutputFileError(path, "this is a folder", hint="Name a file in it.")
     if not path.parent.is_dir():
         raise OutputFileError(path, f"the folder {path.parent} does not exist", hint="Make it first.")
-    if path.suffix == ".onnx" or not _is_text(path):
+    if path.suffix.lower() == ".onnx" or not _is_text(path):
         raise OutputFileError(path, "a report is not written over a model or its data", hint="Name another file.")
 
 
@@ -43,7 +43,8 @@ def write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise OutputFileError(path, f"the report cannot be written ({error.strerror})") from error
+        problem = f"the report cannot be written ({error.strerror})"
+        raise OutputFileError(path, problem, hint="What the command itself did is done.") from error
 
 
 def _is_text(path: Path) -> bool:

@@ -55,7 +55,7 @@ def _random_node(model: ir.Model) -> str | None:
 
 
 def _is_random(node: ir.Node) -> bool:
-    if node.domain != "":
+    if node.domain != "" or any(attribute.is_ref() for attribute in node.attributes.values()):
         return False
     if (
         node.op_type == "Dropout"
@@ -63,6 +63,9 @@ def _is_random(node: ir.Node) -> bool:
         and node.inputs[2] is not None
         and "seed" not in node.attributes
     ):
+        maker = node.inputs[2].producer()
+        if maker is not None and any(attribute.is_ref() for attribute in maker.attributes.values()):
+            return True  # each call of the function may switch it on
         training = ir.convenience.get_const_tensor(node.inputs[2])
         return training is not None and bool(training.numpy().reshape(-1)[0])
     return node.op_type in _RANDOM and "seed" not in node.attributes
@@ -78,6 +81,8 @@ def _coarsest_float(model: ir.Model) -> str:
         if any(v.dtype == ir.DataType.FLOAT16 for v in values):
             return "float16"
         for node in graph:
+            if any(attribute.is_ref() for attribute in node.attributes.values()):
+                continue
             tensor = node.attributes.get("value")
             if node.op_type == "Constant" and tensor is not None and tensor.as_tensor().dtype == ir.DataType.FLOAT16:
                 return "float16"

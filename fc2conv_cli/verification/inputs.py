@@ -85,7 +85,8 @@ def sample(
         seed: Seeds the generator; equal seeds give equal inputs.
 
     Returns:
-        N(0, 1) for floats, small integers, and fair coin flips for booleans, by name.
+        N(0, 1) for floats, small integers, fair coin flips for booleans, and for a single boolean true and false by
+        turns (by the last number of the seed), by name.
     """
     rng = np.random.default_rng(list(seed))
     feeds: dict[str, Array] = {}
@@ -93,6 +94,8 @@ def sample(
         shape, dtype = _shape(port, sizes), np.dtype(port.dtype)
         if dtype.kind == "f":
             feeds[port.name] = np.asarray(rng.standard_normal(shape, np.float32)).astype(dtype, copy=False)
+        elif dtype.kind == "b" and math.prod(shape) == 1:
+            feeds[port.name] = np.full(shape, seed[-1] % 2 == 0)  # a switch: both ways, not by chance
         elif dtype.kind == "b":
             feeds[port.name] = np.asarray(rng.integers(0, 2, shape)).astype(dtype)
         else:

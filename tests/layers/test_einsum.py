@@ -58,6 +58,12 @@ def test_at_dynamic_sizes(tmp_path: Path, equation: str, x: list, w: tuple[int, 
     assert check(einsum(equation, x, w), tmp_path, shapes).count("Conv") == 1
 
 
+def test_an_activation_of_1_broadcasts_along_the_weight(tmp_path: Path) -> None:
+    proto = einsum("hc,hcm->hm", [1, 3], (2, 3, 4))
+    proto.graph.output[0].CopyFrom(value("y", [None, None]))  # onnxruntime itself infers a wrong shape here
+    assert check(proto, tmp_path, [(1, 3)]).count("Conv") == 1
+
+
 def test_a_convolution_spelled_out_is_read_as_it_is(tmp_path: Path) -> None:
     assert check(einsum("bchw,mc->bmhw", ["N", 4, 7, 5], (2, 4)), tmp_path, [(3, 4, 7, 5)]) == ["Conv"]
 
@@ -77,6 +83,7 @@ def test_a_bias_is_absorbed(tmp_path: Path) -> None:
         ("aa,ab->b", [3, 3], (3, 2), "FC2C-EINSUM", "a letter is repeated within a term"),
         ("ab,bc->c", [2, 3], (3, 4), "FC2C-EINSUM", "a is summed over one operand alone"),
         ("ab,bc->a", [2, 3], (3, 4), "FC2C-EINSUM", "c is summed over one operand alone"),
+        ("nk,km->nm", ["N", "K"], (1, 4), "FC2C-EINSUM", "k broadcasts though it is summed over"),
         ("kab,kbm->kam", ["N", 2, 3], (4, 3, 2), "FC2C-AMBIGUOUS-BROADCAST", "N against 4"),
     ],
 )

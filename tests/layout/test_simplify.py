@@ -64,6 +64,13 @@ def test_long_chains_of_layout_nodes(tmp_path: Path, on_weight: bool) -> None:
     assert "Conv" in check(proto, tmp_path, [(3, 4)])
 
 
+def test_a_note_of_origin_that_we_did_not_write(tmp_path: Path) -> None:
+    proto = chain(x=["N", 4], first=(4, 6), second=(6, 3))
+    for node, text in zip(proto.graph.node, ("not json", '{"a": 1}'), strict=True):
+        node.metadata_props.add(key="fc2conv.from", value=text)
+    assert check(proto, tmp_path, [(3, 4)]).count("Conv") == 2
+
+
 def test_every_new_node_says_where_it_came_from(tmp_path: Path) -> None:
     proto = chain(x=["N", "S", 4], first=(4, 6), second=(6, 3))
     path, _ = converted(proto, tmp_path)

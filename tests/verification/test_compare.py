@@ -143,6 +143,8 @@ def test_missing_and_extra_ports_are_named(tmp_path: Path) -> None:
 def test_a_static_shape_that_differs(tmp_path: Path) -> None:
     report = pair(tmp_path, matmul([2, 4], random((4, 3))), matmul([2, 4], random((4, 5))))
     assert report.outputs[0].failures == ("has shape [2, 5], was [2, 3]",)
+    report = pair(tmp_path, matmul([2, 4], random((4, 3))), matmul([3, 4], random((4, 3))))
+    assert report.failures == ("input 'x' has shape [3, 4], was [2, 4]",)
 
 
 def test_a_model_that_onnxruntime_does_not_load_does_not_pass(tmp_path: Path) -> None:

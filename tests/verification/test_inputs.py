@@ -41,4 +41,5 @@ def test_booleans_and_scalars() -> None:
     feeds = sample(ports, {}, 10, {}, (0,))
     assert feeds["flag"].shape == ()
     assert feeds["flag"].dtype == np.bool_
+    assert {bool(sample(ports, {}, 10, {}, (9, 0, k))["flag"]) for k in (0, 1)} == {False, True}
     assert feeds["half"].dtype == np.float16
