@@ -165,13 +165,12 @@ def test_bad_usage_is_2_and_touches_nothing(path: Path, tmp_path: Path, args: li
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_cannot_be_written_to(path: Path, tmp_path: Path) -> None:
-    locked = tmp_path / "locked"
-    locked.mkdir(mode=0o500)
-    done = fc2conv("convert", path, "-o", locked / "out.onnx")
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="no /proc here, the one folder that refuses even root")
+def test_a_folder_that_cannot_be_written_to(path: Path) -> None:
+    done = fc2conv("convert", path, "-o", "/proc/out.onnx")
     assert done.returncode == 2
     assert "cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_force_overwrites(path: Path, tmp_path: Path) -> None:
