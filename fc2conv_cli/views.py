@@ -182,11 +182,6 @@ class View:
         """Whether every element keeps its place in memory."""
         return list(self.blocks[1]) == list(range(len(self.blocks[1])))
 
-    @property
-    def is_identity(self) -> bool:
-        """Whether source and target are the same tensor."""
-        return self.moves_nothing and self.source_shape == self.target_shape
-
     def apply(self, array: npt.NDArray[_ScalarT]) -> npt.NDArray[_ScalarT]:
         """The view of a constant; copies only if elements must move.
 

@@ -22,6 +22,10 @@ def test_every_sample_loses_its_layers(name: str, tmp_path: Path) -> None:
     assert report.status == "written"
     assert not report.plan.left
     assert ops(tmp_path / "out.onnx").count("Gemm") == 0
+    assert report.verification is not None
+    for output in report.verification.outputs:  # docs/equivalence.md says so
+        assert output.worst is not None
+        assert output.worst.max_relative < 1e-5
 
 
 @pytest.mark.parametrize(("name", "kernel"), [("textbook_image", [2, 2]), ("textbook_features", [1, 1])])

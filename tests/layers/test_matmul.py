@@ -62,10 +62,10 @@ def test_a_group_for_each_shared_batch_entry(tmp_path: Path) -> None:
     assert planned.layer.contraction.out_features == 6
 
 
-@pytest.mark.parametrize("shape", [("N", 4), ("N", "S", 4)])
+@pytest.mark.parametrize("shape", [("N", 4), ("N", "S", 4), ("N", "H", "W", 4)])
 def test_batch_of_0(tmp_path: Path, shape: tuple) -> None:
     proto = matmul(shape, random((4, 3)), random((3,)))
-    check(proto, tmp_path, [(0, 4) if len(shape) == 2 else (0, 5, 4)])
+    check(proto, tmp_path, [(0, *[5] * (len(shape) - 2), 4)])
 
 
 def test_an_empty_spatial_axis_is_left(tmp_path: Path) -> None:
