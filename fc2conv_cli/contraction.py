@@ -13,10 +13,10 @@ The axes of x, w and y, written in shared factors, are all that distinguishes on
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fc2conv_cli.sizes import Shape, product
-from fc2conv_cli.views import Axis, View, align, refine
+from fc2conv_cli.views import Axis, Refinement, View, align, refine
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,14 @@ class Contraction:
         positions: The position factors grouped by the output axis that they come from, in order; an axis of size 1, or
             one that became a group or an out axis, stands as an empty one. The first goes to the batch axis of the
             convolution and the others to its spatial axes.
-        bias: Axes of the bias (all out or group factors), empty without one.
+        scale: Axes of the scale of a quantised weight; empty when one number scales all of it.
     """
 
     x: tuple[Axis, ...]
     w: tuple[Axis, ...]
     y: tuple[Axis, ...]
     positions: tuple[Axis, ...]
-    bias: tuple[Axis, ...] = ()
+    scale: tuple[Axis, ...] = ()
 
     @property
     def summed(self) -> frozenset[str]:
@@ -48,6 +48,12 @@ class Contraction:
     def grouped(self) -> frozenset[str]:
         """Labels of the factors that select a matrix of a batched weight."""
         return _labels(self.x) & _labels(self.w) & _labels(self.y)
+
+    @property
+    def outs(self) -> Axis:
+        """The factors that tell outputs of one position apart, in the order of y: what a bias has."""
+        ours = _labels(self.w) - self.summed
+        return tuple(f for a in self.y for f in a if f.label in ours)
 
     @property
     def in_features(self) -> int:
@@ -74,14 +80,14 @@ class Contraction:
         aligned = align(view.target, self.x)
         if aligned is None:
             return None
-        ours = aligned[1]
-        return Contraction(
-            refine(view.source, aligned[0]),
-            refine(self.w, ours),
-            refine(self.y, ours),
-            refine(self.positions, ours),
-            refine(self.bias, ours),
+        return replace(self.refined(aligned[1]), x=refine(view.source, aligned[0]))
+
+    def refined(self, refinement: Refinement) -> Contraction:
+        """The same layer in smaller factors."""
+        x, w, y, positions, scale = (
+            refine(axes, refinement) for axes in (self.x, self.w, self.y, self.positions, self.scale)
         )
+        return Contraction(x, w, y, positions, scale)
 
     def _count(self, axes: Iterable[Axis], labels: frozenset[str]) -> int:
         static = product(f.size for a in axes for f in a if f.label in labels).static

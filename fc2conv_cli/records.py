@@ -82,7 +82,7 @@ class FullyConnected:
         contraction: The axes of x, weight, y and bias in shared factors.
         alpha: Factor on the weight, not folded yet.
         folds_alpha: Whether alpha goes into the weight; if not it becomes a Mul behind the convolution.
-        bias: Bias with beta folded in, of the shape that `contraction.bias` says; None without one.
+        bias: Bias with beta folded in, a number for each of `contraction.outs`; None without one.
         addend: What is added after the layer, or None.
         activation: What is applied last, or None.
         integer: The integer convolution that it becomes; None for a float layer.

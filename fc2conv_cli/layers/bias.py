@@ -12,7 +12,6 @@ from fc2conv_cli.contraction import Contraction
 from fc2conv_cli.layers.context import Context
 from fc2conv_cli.records import FullyConnected
 from fc2conv_cli.sizes import product
-from fc2conv_cli.views import Axis
 
 Array = npt.NDArray[np.generic]
 
@@ -38,21 +37,20 @@ def absorb_add(layer: FullyConnected, context: Context) -> FullyConnected:
         return layer
     array = context.constants.array(constant)
     contraction = _widened(layer.contraction, array.ndim)
-    found = per_channel(array, contraction)
-    if found is None:
+    bias = per_channel(array, contraction)
+    if bias is None:
         return layer
-    bias, axes = found
     return replace(
         layer,
         spelling=f"{layer.spelling}+Add",
         y=add.outputs[0],
-        contraction=replace(contraction, bias=axes),
+        contraction=contraction,
         bias=bias,
         absorbed=(*layer.absorbed, add),
     )
 
 
-def per_channel(array: Array, contraction: Contraction) -> tuple[Array, tuple[Axis, ...]] | None:
+def per_channel(array: Array, contraction: Contraction) -> Array | None:
     """A term that broadcasts to a layer's output, as one number an out channel.
 
     Args:
@@ -60,15 +58,15 @@ def per_channel(array: Array, contraction: Contraction) -> tuple[Array, tuple[Ax
         contraction: The layer.
 
     Returns:
-        The bias and its axes, all of them out or group factors; None when the term varies along positions, or would
-        make the output larger than the layer's own.
+        The numbers, of shape (product of `contraction.outs`,); None when the term varies along positions, or would make
+        the output larger than the layer's own.
     """
     axes = contraction.y
     if array.ndim > len(axes):
         return None
     array = array.reshape((1,) * (len(axes) - array.ndim) + array.shape)
     places = {f.label for a in contraction.positions for f in a}
-    kept: list[Axis] = []
+    full: list[int] = []
     for i, factors in enumerate(axes):
         size = product(f.size for f in factors).static
         if array.shape[i] != 1 and array.shape[i] != size:
@@ -78,11 +76,9 @@ def per_channel(array: Array, contraction: Contraction) -> tuple[Array, tuple[Ax
             if array.shape[i] != 1 and not np.array_equal(array, np.broadcast_to(first, array.shape)):
                 return None
             array = first
-            kept.append(())
-        else:
-            kept.append(factors)
-    full = tuple(product(f.size for f in factors).static or 1 for factors in kept)
-    return np.array(np.broadcast_to(array, full)), tuple(kept)
+            size = 1
+        full.append(size or 1)
+    return np.array(np.broadcast_to(array, full)).reshape(-1)
 
 
 def _widened(contraction: Contraction, rank: int) -> Contraction:

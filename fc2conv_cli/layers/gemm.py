@@ -59,11 +59,9 @@ def _with_c(layer: FullyConnected, context: Context) -> FullyConnected:
     if c is None or beta == 0:
         return layer
     constant = context.constants.find(c)
-    found = None if constant is None else per_channel(context.constants.array(constant), layer.contraction)
-    if found is None:
+    array = None if constant is None else per_channel(context.constants.array(constant), layer.contraction)
+    if array is None:
         return replace(layer, addend=Addend(c, beta))
-    array, axes = found
     if beta != 1 and not survives(array, beta):
         return replace(layer, addend=Addend(c, beta))
-    bias = array if beta == 1 else scaled(array, beta)
-    return replace(layer, bias=bias, contraction=replace(layer.contraction, bias=axes))
+    return replace(layer, bias=array if beta == 1 else scaled(array, beta))

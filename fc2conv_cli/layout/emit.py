@@ -10,6 +10,8 @@ into the weight without overflow, `Add` only for a term that is no bias.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
@@ -18,7 +20,7 @@ from fc2conv_cli.constants import Constants
 from fc2conv_cli.layers.scale import fits, scaled
 from fc2conv_cli.layout.builder import AttributeValue, Builder
 from fc2conv_cli.layout.steps import COMPUTED
-from fc2conv_cli.records import Activation, Addend, Plan, PlannedLayer
+from fc2conv_cli.records import Activation, Addend, FullyConnected, Plan, PlannedLayer
 
 Array = npt.NDArray[np.generic]
 
@@ -56,7 +58,7 @@ class _Writer:
         if not folded:
             value = self._scaled(value, layer.alpha, f"{name}/alpha")
             if layer.bias is not None:
-                value = self._plus(value, build.array(f"{name}.bias", layer.bias), name)
+                value = self._plus(value, build.array(f"{name}.bias", _broadcastable(layer.bias, layer)), name)
         if layer.addend is not None:
             value = self._plus(value, self._term(layer.addend, name), name)
         if layer.activation is not None:
@@ -143,3 +145,10 @@ class _Writer:
         while value in self._replaced:
             value = self._replaced[value]
         return value
+
+
+def _broadcastable(bias: Array, layer: FullyConnected) -> Array:
+    """The bias with an axis for each axis of the layer's output."""
+    outs = {f.label for f in layer.contraction.outs}
+    sizes = ((f.size.static for f in a if f.label in outs) for a in layer.contraction.y)
+    return bias.reshape([math.prod(size or 1 for size in axis) for axis in sizes])

@@ -177,7 +177,7 @@ def _form(source: _Source, layout: _Layout) -> ConvForm:
         source.value,
         read=View(contraction.x, layout),
         weight=weight,
-        bias=View(contraction.bias, (outs,)),
+        bias=View((contraction.outs,), (outs,)),
         write=View((n, outs, rest[0], rest[1]), contraction.y),
         kernel_shape=(kh, kw),
         group=contraction.groups,
