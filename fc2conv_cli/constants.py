@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from fc2conv_cli.dequantization import Dequantization
 from fc2conv_cli.evaluation import evaluate
 from fc2conv_cli.graphs import is_overridable
 from fc2conv_cli.layout.nodes import view_of
@@ -47,13 +48,15 @@ class Constant:
         origin: The value that holds the bytes: an initializer, or the output of a node that can be evaluated.
         views: Layout ops from the origin to the value, in the order in which they apply.
         shape: Shape of the value; static.
-        dtype: Element type.
+        dtype: Element type as it is stored.
+        dequantization: How stored integers become the numbers that are multiplied; None if they are those numbers.
     """
 
     origin: ir.Value
     views: tuple[View, ...]
     shape: tuple[int, ...]
     dtype: ir.DataType
+    dequantization: Dequantization | None = None
 
 
 class Constants:

@@ -15,6 +15,7 @@ import onnx_ir as ir
 
 from fc2conv_cli.constants import Constant
 from fc2conv_cli.contraction import Contraction
+from fc2conv_cli.dequantization import Dequantization
 from fc2conv_cli.sizes import Size, product
 
 if TYPE_CHECKING:
@@ -79,12 +80,14 @@ class FullyConnected:
         x: The activation.
         y: The output; it keeps its name.
         weight: The weight by reference, not copied.
-        contraction: The axes of x, weight, y and bias in shared factors.
+        contraction: The axes of x, weight and y in shared factors.
         alpha: Factor on the weight, not folded yet.
         folds_alpha: Whether alpha goes into the weight; if not it becomes a Mul behind the convolution.
         bias: Bias with beta folded in, a number for each of `contraction.outs`; None without one.
+        bias_scale: How an integer bias becomes floats; None if the bias is floats.
         addend: What is added after the layer, or None.
         activation: What is applied last, or None.
+        tail: The QuantizeLinear behind the layer and an activation between, to be repeated behind the convolution.
         integer: The integer convolution that it becomes; None for a float layer.
         absorbed: The nodes that the convolution replaces, `node` included.
     """
@@ -98,8 +101,10 @@ class FullyConnected:
     alpha: float = 1.0
     folds_alpha: bool = True
     bias: npt.NDArray[np.generic] | None = None
+    bias_scale: Dequantization | None = None
     addend: Addend | None = None
     activation: Activation | None = None
+    tail: tuple[ir.Node, ...] = ()
     integer: IntegerConv | None = None
     absorbed: tuple[ir.Node, ...] = ()
 
@@ -107,6 +112,14 @@ class FullyConnected:
     def name(self) -> str:
         """The layer's name in reports and for ``--only`` and ``--skip``."""
         return node_label(self.node)
+
+    @property
+    def dtype(self) -> ir.DataType:
+        """Type of what the convolution gives."""
+        if self.integer is not None:
+            return self.integer.dtype
+        stored = self.weight.dequantization
+        return self.weight.dtype if stored is None else stored.dtype
 
     @property
     def parameters(self) -> int:

@@ -29,6 +29,9 @@ _MOST_TURNS = 16
 _EARLY_OPERATORS = {"LayerNormalization": 17, "Gelu": 20}
 """Operators that files use before the opset that made them standard, and that opset."""
 
+_LATEST_OPSET = 21
+"""Of QuantizeLinear and DequantizeLinear, as far as shapes go."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -134,16 +137,21 @@ def _run(model: ir.Model) -> bool:
 
 @functools.cache
 def _adjust_engine() -> None:
-    """Correct what the engine knows of two kinds of operators, once.
+    """Correct what the engine knows of some operators, once.
 
     Operators that onnxruntime took before they were standard are inferred at every opset. Squeeze without axes drops
     whatever turns out to be 1, so that its rank is unknown while a dim is symbolic; the engine takes none to be 1.
+    Onnxruntime's own QuantizeLinear and DequantizeLinear are the standard ones with more types.
     """
     registry.collect()
     for version in registry.version_boundaries("", "Squeeze"):
         squeeze = registry.get("", "Squeeze", version)
         if squeeze is not None:
             registry.register("", "Squeeze", since_version=version)(_cautious(squeeze))
+    for op_type in ("QuantizeLinear", "DequantizeLinear"):
+        infer_shape = registry.get("", op_type, _LATEST_OPSET)
+        if infer_shape is not None:
+            registry.register("com.microsoft", op_type, since_version=1)(infer_shape)
     for op_type, version in _EARLY_OPERATORS.items():
         infer_shape = registry.get("", op_type, version)
         if infer_shape is not None:

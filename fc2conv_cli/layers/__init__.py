@@ -10,6 +10,7 @@ from fc2conv_cli.graphs import all_graphs
 from fc2conv_cli.layers import einsum, fused_gemm, fused_matmul, gemm, matmul, quantized, reasons
 from fc2conv_cli.layers.bias import absorb_add
 from fc2conv_cli.layers.context import Context
+from fc2conv_cli.layers.qdq import absorb_tail, with_scale
 from fc2conv_cli.layers.scale import settle_alpha
 from fc2conv_cli.records import FullyConnected, Skip
 
@@ -57,7 +58,8 @@ def _read(node: ir.Node, context: Context) -> FullyConnected | Skip | None:
         if any(attribute.is_ref() for attribute in node.attributes.values()):
             return Skip(node, reasons.FUNCTION_ATTRIBUTE)
         found = spelling(node, context)
-        return absorb_add(settle_alpha(found, context), context) if isinstance(found, FullyConnected) else found
+        layer = with_scale(settle_alpha(found, context)) if isinstance(found, FullyConnected) else found
+        return absorb_tail(absorb_add(layer, context), context) if isinstance(layer, FullyConnected) else layer
     return Skip(node, reasons.UNSUPPORTED_OP, node.op_type) if _has_weight(node, context) else None
 
 

@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from fc2conv_cli.contraction import Contraction
 from fc2conv_cli.layers.context import Context
+from fc2conv_cli.layers.qdq import integer_bias
 from fc2conv_cli.records import FullyConnected
 from fc2conv_cli.sizes import product
 
@@ -31,6 +32,8 @@ def absorb_add(layer: FullyConnected, context: Context) -> FullyConnected:
         return layer
     other = add.inputs[1 - uses[0].idx]
     constant = None if other is None else context.constants.find(other)
+    if constant is None and other is not None:
+        return _with_integers(layer, add, other, context)
     if constant is None or not _broadcasts_at_the_end(
         add, len(constant.shape), len(layer.contraction.y), uses[0].idx, context
     ):
@@ -48,6 +51,16 @@ def absorb_add(layer: FullyConnected, context: Context) -> FullyConnected:
         bias=bias,
         absorbed=(*layer.absorbed, add),
     )
+
+
+def _with_integers(layer: FullyConnected, add: ir.Node, other: ir.Value, context: Context) -> FullyConnected:
+    """The layer with an int32 bias that is dequantised: what compilers take as the bias of a quantised convolution."""
+    found = integer_bias(other, layer, context) if layer.folds_alpha else None
+    if found is None or found.integers.dtype != np.int32 or context.opset < _FIRST_NUMPY_BROADCAST_OPSET:
+        return layer
+    spelling, absorbed = f"{layer.spelling}+Add", (*layer.absorbed, add)
+    bias, bias_scale = found
+    return replace(layer, spelling=spelling, y=add.outputs[0], bias=bias, bias_scale=bias_scale, absorbed=absorbed)
 
 
 def per_channel(array: Array, contraction: Contraction) -> Array | None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import onnx_ir as ir
 
+from fc2conv_cli import dequantization
 from fc2conv_cli.constants import Constant, Constants
 from fc2conv_cli.layers import reasons
 from fc2conv_cli.records import Skip
@@ -31,6 +32,13 @@ class Operands(NamedTuple):
     shape: Shape
     weight: Constant
     weight_is_left: bool
+
+
+class Unreadable(NamedTuple):
+    """Why a constant cannot serve as a weight."""
+
+    reason: reasons.Reason
+    detail: str
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,8 @@ class Context:
         a, b = (node.inputs[i] for i in factors)
         assert a is not None  # both are required by the operator
         assert b is not None
-        left, right = self.constants.is_constant(a), self.constants.is_constant(b)
+        first, second = self.weight(a), self.weight(b)
+        left, right = first is not None, second is not None
         if left and right:
             return Skip(node, reasons.CONSTANT_RESULT)
         if not left and not right:
@@ -70,16 +79,25 @@ class Context:
             known = [why for why in whys if why is not reasons.TWO_RUNTIME_OPERANDS]
             return Skip(node, known[0] if known else reasons.TWO_RUNTIME_OPERANDS)
         x, w = (b, a) if left else (a, b)
-        weight, shape = self.constants.find(w), self.shapes.shape(x)
-        if weight is None:
-            return Skip(node, reasons.UNKNOWN_SHAPE, f"weight {w.name!r}")
-        if weight.dtype not in dtypes:
-            return Skip(node, reasons.UNSUPPORTED_DTYPE, f"it is {weight.dtype.name.lower()}")
+        weight, shape = first if left else second, self.shapes.shape(x)
+        if isinstance(weight, Unreadable):
+            return Skip(node, *weight)
+        assert weight is not None  # exactly one of the two is a weight
+        dtype = weight.dtype if weight.dequantization is None else weight.dequantization.dtype
+        if dtype not in dtypes:
+            return Skip(node, reasons.UNSUPPORTED_DTYPE, f"it is {dtype.name.lower()}")
         if shape is None:
             return Skip(node, reasons.UNKNOWN_SHAPE, f"activation {x.name!r}")
         if 0 in weight.shape:
             return Skip(node, reasons.EMPTY, f"weight {w.name!r} has shape {list(weight.shape)}")
         return Operands(x, shape, weight, left)
+
+    def weight(self, value: ir.Value) -> Constant | Unreadable | None:
+        """A value as a constant, dequantised or not; why it cannot be read; None when it is not constant."""
+        if self.constants.is_constant(value):
+            return self.constants.find(value) or Unreadable(reasons.UNKNOWN_SHAPE, f"weight {value.name!r}")
+        found = dequantization.read(value, self.constants, self.shapes)
+        return Unreadable(reasons.QUANTIZED_WEIGHT, found) if isinstance(found, str) else found
 
     def _why_not_constant(self, weight: ir.Value) -> reasons.Reason:
         """The first thing upstream of a weight that keeps it from being constant."""
@@ -94,11 +112,6 @@ class Context:
                 if value.graph in self.function_graphs:
                     verdict = reasons.WEIGHT_IS_ARGUMENT
                 elif value.is_graph_input():
-                    return reasons.TWO_RUNTIME_OPERANDS
-            elif node.op_type == "DequantizeLinear" and node.inputs[0] is not None:
-                if self.constants.is_constant(node.inputs[0]):
-                    verdict = reasons.QUANTIZED_WEIGHT
-                else:
                     return reasons.TWO_RUNTIME_OPERANDS
             else:
                 fresh = [v for v in node.inputs if v is not None and v not in seen]

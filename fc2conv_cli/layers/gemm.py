@@ -10,6 +10,7 @@ from fc2conv_cli.contraction import Contraction
 from fc2conv_cli.layers import reasons
 from fc2conv_cli.layers.bias import per_channel
 from fc2conv_cli.layers.context import Context, Operands
+from fc2conv_cli.layers.qdq import integer_bias
 from fc2conv_cli.layers.scale import scaled, survives
 from fc2conv_cli.records import Addend, FullyConnected, Skip
 from fc2conv_cli.sizes import Size
@@ -60,6 +61,8 @@ def _with_c(layer: FullyConnected, context: Context) -> FullyConnected:
         return layer
     constant = context.constants.find(c)
     array = None if constant is None else per_channel(context.constants.array(constant), layer.contraction)
+    if array is None and (layer.alpha, beta) == (1, 1) and (found := integer_bias(c, layer, context)) is not None:
+        return replace(layer, bias=found.integers, bias_scale=found.dequantization)
     if array is None:
         return replace(layer, addend=Addend(c, beta))
     if beta != 1 and not survives(array, beta):

@@ -57,12 +57,13 @@ OVERRIDABLE_WEIGHT = Reason(
 )
 QUANTIZED_WEIGHT = Reason(
     "FC2C-QUANTIZED-WEIGHT",
-    "the weight comes out of a DequantizeLinear; this version does not convert layers quantised as QDQ pairs",
-    "Convert the float model and quantise the result, or quantise in the QOperator format.",
+    "the integers of the weight cannot be moved in front of a DequantizeLinear that a convolution can read",
+    "Quantise the weight per tensor, per output channel, or in whole blocks along the input features.",
     "The weight is stored as integers and scaled by a DequantizeLinear in front of the layer. Computing it "
     "here would turn it into floats: four times the size, and compilers would no longer recognise a quantised "
-    "layer. The convolution of such a layer has to move the integers themselves, which this version does not "
-    "do.",
+    "layer. So the integers move, and their scale with them. That needs a constant scale, and one that a single "
+    "DequantizeLinear of the convolution's weight can express: for all of it, along one axis, or in whole blocks "
+    "along one axis.",
 )
 UNSUPPORTED_OP = Reason(
     "FC2C-UNSUPPORTED-OP",

@@ -25,7 +25,11 @@ def scaled(array: Array, factor: float) -> Array:
 
 def settle_alpha(layer: FullyConnected, context: Context) -> FullyConnected:
     """Decide where alpha goes: into the weight if that loses nothing but rounding, else into a Mul of its own."""
-    if layer.alpha in (1.0, 0.0):
+    if layer.alpha == 1:
+        return layer
+    if layer.weight.dequantization is not None:
+        return replace(layer, folds_alpha=False)  # integers take no factor
+    if layer.alpha == 0:
         return layer
     return replace(layer, folds_alpha=survives(context.constants.array(layer.weight), layer.alpha))
 

@@ -80,13 +80,26 @@ class Builder:
         shape: Shape,
         name: str,
         dtype: ir.DataType | None = None,
+        domain: str = "",
     ) -> ir.Value:
-        """Add a node of the default domain, and return its output."""
+        """Add a node, and return its output."""
+        note = {PROVENANCE: self._provenance()}
+        node = ir.node(op_type, list(inputs), attributes, domain=domain, name=name, metadata_props=note)
+        return self._inserted(node, shape, dtype or self._dtype)
+
+    def repeat(self, node: ir.Node, value: ir.Value, shape: Shape, dtype: ir.DataType | None, name: str) -> ir.Value:
+        """Add a node like one that is there, with another first input, and return its output."""
+        note = {PROVENANCE: self._provenance()}
+        inputs = [value, *node.inputs[1:]]
+        again = ir.Node(
+            node.domain, node.op_type, inputs, node.attributes.values(), name=self.fresh(name), metadata_props=note
+        )
+        return self._inserted(again, shape, dtype)
+
+    def _inserted(self, node: ir.Node, shape: Shape, dtype: ir.DataType | None) -> ir.Value:
         assert self._anchor is not None
-        node = ir.node(op_type, list(inputs), attributes, name=name, metadata_props={PROVENANCE: self._provenance()})
         output = node.outputs[0]
-        output.name = self.fresh(f"{name}_output")
-        dtype = dtype or self._dtype
+        output.name = self.fresh(f"{node.name}_output")
         output.shape = ir.Shape([self._dim(size) for size in shape])
         output.type = None if dtype is None else ir.TensorType(dtype)
         self.shapes.record(output, shape, dtype)

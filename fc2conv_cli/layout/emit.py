@@ -11,14 +11,17 @@ into the weight without overflow, `Add` only for a term that is no bias.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
 from fc2conv_cli.constants import Constants
-from fc2conv_cli.layers.scale import fits, scaled
+from fc2conv_cli.layers.scale import fits
 from fc2conv_cli.layout.builder import AttributeValue, Builder
+from fc2conv_cli.layout.kernels import Kernels
+from fc2conv_cli.layout.quantizers import is_quantizer, result_dtype, source_dtype
 from fc2conv_cli.layout.steps import COMPUTED
 from fc2conv_cli.records import Activation, Addend, FullyConnected, Plan, PlannedLayer
 
@@ -41,32 +44,51 @@ class _Writer:
     def __init__(self, build: Builder, constants: Constants) -> None:
         self._build = build
         self._shapes = build.shapes
-        self._constants = constants
+        self._kernels = Kernels(build, constants)
         self._replaced: dict[ir.Value, ir.Value] = {}
-        self._weights: dict[tuple[object, ...], ir.Value] = {}  # a weight of two layers is stored once
+        self._reads: dict[tuple[object, ...], ir.Value] = {}  # one converted copy serves all its readers
 
     def write(self, planned: PlannedLayer) -> None:
         layer, form = planned.layer, planned.form
         build, name = self._build, layer.node.name or self._build.fresh(layer.name)
-        build.at(layer.absorbed[-1], layer.absorbed, layer.integer.x_dtype if layer.integer else layer.weight.dtype)
-        folded = layer.folds_alpha
-        value = build.steps(self._current(form.source), form.read_steps, name)
-        build.at(layer.absorbed[-1], layer.absorbed, layer.integer.dtype if layer.integer else layer.weight.dtype)
-        value = self._convolution(planned, value, name, folded)
+        value = self._read(planned, name)
+        build.at(layer.absorbed[-1], layer.absorbed, layer.dtype)
+        value = self._convolution(planned, value, name)
+        value = self._repeated(value, layer.tail, layer.dtype, name)
+        build.at(layer.absorbed[-1], layer.absorbed, self._shapes.dtype(value))
         donor = self._donor(planned) if any(s.argument == COMPUTED for s in form.write_steps) else None
-        value = build.steps(value, form.write_steps, name, donor)
-        if not folded:
-            value = self._scaled(value, layer.alpha, f"{name}/alpha")
-            if layer.bias is not None:
-                value = self._plus(value, build.array(f"{name}.bias", _broadcastable(layer.bias, layer)), name)
-        if layer.addend is not None:
-            value = self._plus(value, self._term(layer.addend, name), name)
-        if layer.activation is not None:
-            value = self._activated(value, layer.activation, name)
+        value = self._finished(layer, build.steps(value, form.write_steps, name, donor), name)
         build.take_over(layer.y, value, layer.absorbed)
         self._replaced[layer.y] = value
 
-    def _convolution(self, planned: PlannedLayer, value: ir.Value, name: str, folded: bool) -> ir.Value:
+    def _read(self, planned: PlannedLayer, name: str) -> ir.Value:
+        """The 4-D input: written where the layer multiplies, so that later layers can read it too."""
+        layer, form = planned.layer, planned.form
+        source = self._current(form.source)
+        key = (source, layer.node.graph, form.read.movement, form.repeats)
+        if key not in self._reads:
+            dtype = self._read_dtype(planned)
+            self._build.at(layer.node, layer.absorbed, dtype)
+            value = self._build.steps(source, form.read_steps, name)
+            self._reads[key] = self._repeated(value, form.repeats, dtype, name)
+        return self._reads[key]
+
+    def _read_dtype(self, planned: PlannedLayer) -> ir.DataType | None:
+        """The type of what is read; not by inference where it can be helped, which does not know every operator."""
+        layer, repeats = planned.layer, planned.form.repeats
+        if repeats:
+            return source_dtype(repeats[0], self._shapes)
+        return layer.dtype if layer.integer is None else layer.integer.x_dtype
+
+    def _repeated(self, value: ir.Value, nodes: Iterable[ir.Node], dtype: ir.DataType | None, name: str) -> ir.Value:
+        """Nodes that compute each element on its own, once more, in the layout of `value`."""
+        shape = self._shapes.shape(value) or ()
+        for node in nodes:
+            dtype = result_dtype(node, self._shapes) if is_quantizer(node, self._shapes) else dtype
+            value = self._build.repeat(node, value, shape, dtype, f"{name}/{node.op_type.lower()}")
+        return value
+
+    def _convolution(self, planned: PlannedLayer, value: ir.Value, name: str) -> ir.Value:
         layer, form = planned.layer, planned.form
         attributes: dict[str, AttributeValue] = {
             "dilations": [1, 1],
@@ -75,7 +97,7 @@ class _Writer:
             "pads": [0, 0, 0, 0],
             "strides": [1, 1],
         }
-        weight = self._weight(planned, name, layer.alpha if folded else 1.0)
+        weight = self._kernels.weight(planned, name)
         if (integer := layer.integer) is not None:
             after = [
                 self._current(v) if isinstance(v, ir.Value) else self._build.array(f"{name}.zero_point", v)
@@ -84,23 +106,20 @@ class _Writer:
             inputs = [value, *map(self._current, integer.before), weight, *after]
             return self._build.node(integer.op_type, inputs, attributes, form.write.source_shape, name)
         inputs = [value, weight]
-        if layer.bias is not None and folded:
-            inputs.append(self._build.array(f"{name}.bias", form.bias.apply(layer.bias)))
+        bias = self._kernels.bias(planned, name) if layer.folds_alpha else None
+        inputs.extend([] if bias is None else [bias])
         return self._build.node("Conv", inputs, attributes, form.write.source_shape, name)
 
-    def _weight(self, planned: PlannedLayer, name: str, scale: float) -> ir.Value:
-        weight, view, constants = planned.layer.weight, planned.form.weight, self._constants
-        shape = [size.static for size in view.target_shape]
-
-        def kernel() -> Array:
-            array = view.apply(constants.array(weight))
-            return array if scale == 1 else scaled(array, scale)
-
-        key = (weight.origin, tuple(v.movement for v in weight.views), view.movement, scale, self._build.scope)
-        if key not in self._weights:
-            dims = [d for d in shape if d is not None]
-            self._weights[key] = self._build.lazy(f"{name}.weight", kernel, dims, weight.dtype)
-        return self._weights[key]
+    def _finished(self, layer: FullyConnected, value: ir.Value, name: str) -> ir.Value:
+        """What the layer does to its result beyond a convolution."""
+        if not layer.folds_alpha:
+            value = self._scaled(value, layer.alpha, f"{name}/alpha")
+            if layer.bias is not None:
+                bias = self._build.array(f"{name}.bias", _broadcastable(layer.bias, layer))
+                value = self._plus(value, bias, name)
+        if layer.addend is not None:
+            value = self._plus(value, self._term(layer.addend, name), name)
+        return value if layer.activation is None else self._activated(value, layer.activation, name)
 
     def _donor(self, planned: PlannedLayer) -> ir.Value:
         """A value with all the dims that the output's shape needs; the layer's own input always has them."""

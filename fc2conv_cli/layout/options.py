@@ -13,7 +13,7 @@ Stride is 1 and padding is 0 in both.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -22,6 +22,8 @@ import onnx_ir as ir
 
 from fc2conv_cli.contraction import Contraction
 from fc2conv_cli.layout.nodes import LONGEST_CHAIN, view_of
+from fc2conv_cli.layout.quantizers import is_quantizer, undoes
+from fc2conv_cli.layout.scales import ScaleForm, scale_form
 from fc2conv_cli.layout.steps import Step, cost, steps
 from fc2conv_cli.records import FullyConnected
 from fc2conv_cli.shapes import Shapes
@@ -37,7 +39,9 @@ class ConvForm:
     Attributes:
         source: The value that it reads.
         read: From the source to the 4-D input (N, C, H, W).
+        repeats: QuantizeLinear and DequantizeLinear between the source and the layer, which follow the read.
         weight: From the weight, as the node sees it, to (out channels, in channels of a group, kH, kW).
+        scale: How the scale of a quantised weight lies along that; None if no DequantizeLinear can say it.
         bias: From the bias to (out channels,).
         write: From the 4-D output to the layer's output.
         kernel_shape: kH and kW.
@@ -48,7 +52,9 @@ class ConvForm:
 
     source: ir.Value
     read: View
+    repeats: tuple[ir.Node, ...]
     weight: View
+    scale: ScaleForm | None
     bias: View
     write: View
     kernel_shape: tuple[int, int]
@@ -68,43 +74,85 @@ class ConvForm:
 
     @property
     def cost(self) -> int:
-        """Cost of the layout nodes around the convolution, less that of those that it makes superfluous."""
-        return cost(self.read_steps) + cost(self.write_steps) - self.saved
+        """Cost of the layout nodes around the convolution, less that of those that it makes superfluous.
+
+        What is repeated takes the place of what was there; it counts enough to prefer the nearest source among equals.
+        """
+        return cost(self.read_steps) + cost(self.write_steps) + len(self.repeats) - self.saved
 
 
-def conv_forms(layer: FullyConnected, shapes: Shapes) -> Iterator[ConvForm]:
-    """The convolutions that a layer can become, those that read farthest up first."""
-    for source in reversed(_sources(layer, shapes)):
-        if (direct := _direct(source.contraction)) is not None:
-            yield _form(source, direct)
-        for placed in _placements(source.contraction.positions):
-            yield _form(source, _stacked(source.contraction, placed))
+def conv_forms(layer: FullyConnected, shapes: Shapes, taken: Container[ir.Node] = ()) -> Iterator[ConvForm]:
+    """The convolutions that a layer can become, those that read farthest up first.
+
+    Args:
+        layer: The layer.
+        shapes: Shapes of all values.
+        taken: Nodes that layers absorb, so that nothing can be read from between them.
+    """
+    for source in reversed(_sources(layer, shapes, taken)):
+        for form in _forms(source):
+            if not (source.is_dequantized and form.read_steps):
+                yield form
+
+
+def _forms(source: _Source) -> Iterator[ConvForm]:
+    if (direct := _direct(source.contraction)) is not None:
+        yield _form(source, direct)
+    for placed in _placements(source.contraction.positions):
+        yield _form(source, _stacked(source.contraction, placed))
 
 
 class _Source(NamedTuple):
-    """A value that a layer can read, the layer as seen from there, and the cost of what then nobody reads."""
+    """A value that a layer can read.
+
+    Attributes:
+        value: The value.
+        contraction: The layer as seen from there.
+        repeats: What quantises and dequantises on the way to the layer.
+        is_dequantized: Whether a DequantizeLinear is right above, from which no layout op is to part the layer.
+        saved: Cost of the layout nodes that then nobody reads.
+    """
 
     value: ir.Value
     contraction: Contraction
+    repeats: tuple[ir.Node, ...]
+    is_dequantized: bool
     saved: int
 
 
-def _sources(layer: FullyConnected, shapes: Shapes) -> list[_Source]:
-    """The values that the layer can read: its input, and whatever only layout ops lie between."""
-    sources = [_Source(layer.x, layer.contraction, 0)]
+def _sources(layer: FullyConnected, shapes: Shapes, taken: Container[ir.Node]) -> list[_Source]:
+    """The values that the layer can read: its input, and whatever only layout ops and quantizers lie between."""
+    sources = [_Source(layer.x, layer.contraction, (), False, 0)]
     free = True
     while len(sources) < LONGEST_CHAIN:
-        value, contraction, saved = sources[-1]
-        node = value.producer()
-        view = None if node is None else view_of(node, shapes)
-        further = None if view is None else contraction.seen_from(view)
-        if node is None or view is None or further is None or node.inputs[0] is None:
-            return sources
-        if node.graph is not layer.node.graph:
+        here = sources[-1]
+        node = here.value.producer()
+        if node is None or node.graph is not layer.node.graph or node in taken:
             return sources  # what is outside a loop body is not to be done in every turn
-        free = free and len(value.uses()) == 1 and not value.is_graph_output()
-        sources.append(_Source(node.inputs[0], further, saved + cost(steps(view)) * free))
+        free = free and len(here.value.uses()) == 1 and not here.value.is_graph_output()
+        further = _above(here, node, shapes, free=free)
+        if further is None:
+            return sources
+        if not here.repeats and further.repeats:
+            sources = [here._replace(is_dequantized=True)]
+        sources.append(further)
     return sources
+
+
+def _above(here: _Source, node: ir.Node, shapes: Shapes, *, free: bool) -> _Source | None:
+    """The input of `node`, which computes the source `here`; None if a convolution cannot read from there."""
+    above = node.inputs[0] if node.inputs else None
+    if above is None:
+        return None
+    if is_quantizer(node, shapes):
+        redundant = here.repeats and undoes(here.repeats[0], node)
+        repeats = here.repeats[1:] if redundant else (node, *here.repeats)
+        return here._replace(value=above, repeats=repeats)
+    view = view_of(node, shapes)
+    further = None if view is None else here.contraction.seen_from(view)
+    if view is None or further is None:
+        return None
+    return here._replace(value=above, contraction=further, saved=here.saved + cost(steps(view)) * free)
 
 
 _Layout = tuple[Axis, Axis, Axis, Axis]
@@ -176,7 +224,9 @@ def _form(source: _Source, layout: _Layout) -> ConvForm:
     return ConvForm(
         source.value,
         read=View(contraction.x, layout),
+        repeats=source.repeats,
         weight=weight,
+        scale=scale_form(contraction.scale, weight.target),
         bias=View((contraction.outs,), (outs,)),
         write=View((n, outs, rest[0], rest[1]), contraction.y),
         kernel_shape=(kh, kw),

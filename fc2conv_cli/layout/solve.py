@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from fc2conv_cli.layers import reasons
 from fc2conv_cli.layout.options import ConvForm, conv_forms
@@ -27,23 +27,35 @@ def solve(
     """
     layers: list[PlannedLayer] = []
     skips: list[Skip] = []
+    found = list(found)
+    taken = {n for item in found if isinstance(item, FullyConnected) and wanted(item.name) for n in item.absorbed}
     for item in found:
         if isinstance(item, Skip):
             skips.append(item)
         elif not wanted(item.name):
             skips.append(Skip(item.node, reasons.EXCLUDED))
         else:
-            forms = [form for form in conv_forms(item, shapes) if _can_be_written(form) and _is_exact(item, form)]
+            offered = list(conv_forms(item, shapes, taken))
+            forms = [form for form in offered if _can_be_written(form) and _is_exact(item, form)]
             if forms:
                 layers.append(PlannedLayer(item, min(forms, key=lambda form: form.cost)))
             else:
-                empty = any(size.static == 0 for size in item.contraction.position_shape)
-                skips.append(Skip(item.node, reasons.EMPTY if empty else reasons.INEXPRESSIBLE_LAYOUT))
+                skips.append(Skip(item.node, *_why_none(item, offered)))
     return Plan(tuple(layers), tuple(skips))
 
 
+def _why_none(layer: FullyConnected, offered: Sequence[ConvForm]) -> tuple[reasons.Reason, str]:
+    if any(size.static == 0 for size in layer.contraction.position_shape):
+        return reasons.EMPTY, ""
+    if layer.weight.dequantization is not None and not any(form.scale for form in offered):
+        return reasons.QUANTIZED_WEIGHT, "its blocks do not stay whole in the weight of a convolution"
+    return reasons.INEXPRESSIBLE_LAYOUT, ""
+
+
 def _is_exact(layer: FullyConnected, form: ConvForm) -> bool:
-    """Whether an integer layer gives the same integers in this form."""
+    """Whether a quantised layer multiplies the same integers by the same scales in this form."""
+    if layer.weight.dequantization is not None and form.scale is None:
+        return False
     return layer.integer is None or not layer.integer.keeps_order or form.keeps_order
 
 

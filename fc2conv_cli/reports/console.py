@@ -150,7 +150,7 @@ def _count_others(console: Console, skips: list[Skip]) -> None:
 def _verification(console: Console, report: VerifyReport) -> None:
     sizes = "; ".join(", ".join(f"{name}={size}" for name, size in case.items()) for case in report.cases if case)
     at = f" at {sizes}" if sizes else ""
-    _line(console, Text(f"compared in onnxruntime: {report.runs} runs, seed {report.seed}{at}"))
+    _line(console, Text(f"compared in {report.engine}: {report.runs} runs, seed {report.seed}{at}"))
     table = _table("output", "type", "max |delta|", "allowed", "/ max |ref|", "at", "original", "converted", "verdict")
     for output in report.outputs:
         style = "green" if output.passed else "bold red"

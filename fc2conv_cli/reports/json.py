@@ -59,6 +59,7 @@ def verification(report: VerifyReport) -> dict[str, Any]:
         "original": str(report.original),
         "converted": str(report.converted),
         "passed": report.passed,
+        "engine": report.engine,
         "seed": report.seed,
         "samples": report.samples,
         "runs": report.runs,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from fc2conv_cli.verification.inputs import (
 from fc2conv_cli.verification.interface import compare_inputs, compare_outputs
 from fc2conv_cli.verification.metrics import Deviation, Tolerance, compare, tolerance_for
 from fc2conv_cli.verification.report import OutputReport, VerifyReport
-from fc2conv_cli.verification.runner import Port, RunError, Runner
+from fc2conv_cli.verification.runner import Model, Port, RunError, Runner
 
 _UNVERIFIED = "Nothing can be verified. `fc2conv convert --no-verify` would write the result unverified."
 
@@ -38,12 +38,14 @@ class Settings:
         seed: Seed of the inputs.
         atol: Absolute tolerance for floats; None for the default of each dtype.
         rtol: Relative tolerance for floats; None for the default of each dtype.
+        reference: Run models that onnxruntime has no kernel for in ONNX's reference evaluator.
     """
 
     samples: int = 4
     seed: int = 0
     atol: float | None = None
     rtol: float | None = None
+    reference: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what would make a comparison meaningless.
@@ -63,6 +65,9 @@ class Settings:
 def compare_models(original: Path, converted: Path, settings: Settings, frozen: Collection[str] = ()) -> VerifyReport:
     """Run both models on the same inputs and compare every output.
 
+    Quantised models that differ in onnxruntime are compared once more with sums in double precision: there a float
+    sum in another order flips no rounding, and integers do not saturate.
+
     Args:
         original: The file to compare with.
         converted: The file to judge.
@@ -70,20 +75,69 @@ def compare_models(original: Path, converted: Path, settings: Settings, frozen: 
         frozen: Names of overridable initializers that the converted model is meant to lack.
 
     Raises:
-        UnrunnableModelError: Onnxruntime cannot load or run the original on any inputs.
+        UnrunnableModelError: The original cannot be loaded, or run on any inputs.
     """
-    try:
-        reference = Runner(original)
-    except RunError as error:
-        raise UnrunnableModelError(original, f"onnxruntime cannot load it: {error}", hint=_UNVERIFIED) from error
     facts = facts_of(original)
+    if settings.reference and not all(map(_runs_in_onnxruntime, (original, converted))):
+        return _compare(_reference(), original, converted, settings, facts, frozen)
+    report = _compare(_ONNXRUNTIME, original, converted, settings, facts, frozen)
+    if report.passed or not facts.quantized or not report.runs:
+        return report
+    try:
+        precise = _compare(_reference(), original, converted, settings, facts, frozen)
+    except UnrunnableModelError:
+        return report
+    return replace(precise, notes=(*precise.notes, _rounding_note(report))) if precise.passed else report
+
+
+class _Engine(NamedTuple):
+    """What runs the models."""
+
+    name: str
+    load: Callable[[Path], Model]
+
+
+_ONNXRUNTIME = _Engine("onnxruntime", Runner)
+
+
+def _reference() -> _Engine:
+    from fc2conv_cli.verification.reference import ReferenceRunner  # rarely needed, and slow to import
+
+    return _Engine("ONNX's reference evaluator", ReferenceRunner)
+
+
+def _runs_in_onnxruntime(path: Path) -> bool:
+    try:
+        Runner(path)
+    except RunError:
+        return False
+    return True
+
+
+def _rounding_note(report: VerifyReport) -> str:
+    apart = ", ".join(
+        f"{o.name!r} by up to {o.worst.max_abs:.3g}" for o in report.outputs if not o.passed and o.worst is not None
+    )
+    return (
+        f"in onnxruntime they differ in {apart}: there float sums in another order flip the rounding of a quantised "
+        "value, or sums of integers saturate; with sums in double precision, as above, neither happens"
+    )
+
+
+def _compare(
+    engine: _Engine, original: Path, converted: Path, settings: Settings, facts: Facts, frozen: Collection[str]
+) -> VerifyReport:
+    try:
+        reference = engine.load(original)
+    except RunError as error:
+        raise UnrunnableModelError(original, f"{engine.name} cannot load it: {error}", hint=_UNVERIFIED) from error
     _check_comparable(original, reference, facts)
     gathered = {port.name: _Gathered(port, settings, facts.coarsest_float) for port in reference.outputs}
     try:
-        candidate = Runner(converted)
+        candidate = engine.load(converted)
     except RunError as error:
-        outcome = _Outcome(failures=[f"onnxruntime cannot load the converted model: {error}"])
-        return _report(original, converted, settings, outcome, gathered)
+        outcome = _Outcome(failures=[f"{engine.name} cannot load the converted model: {error}"])
+        return _report(engine, original, converted, settings, outcome, gathered)
     ours, theirs = ((*runner.inputs, *runner.overridable) for runner in (reference, candidate))
     outcome = _Outcome(failures=compare_inputs([port for port in ours if port.name not in frozen], theirs))
     each, whole = compare_outputs(reference.outputs, candidate.outputs)
@@ -93,12 +147,12 @@ def compare_models(original: Path, converted: Path, settings: Settings, frozen: 
     if not outcome.failures and not any(each.values()):
         outcome = _Comparison(reference, candidate, settings, facts, gathered).run_all()
         if not outcome.ran:
-            problem = f"onnxruntime cannot run it: {outcome.refusals[0][1]}"
+            problem = f"{engine.name} cannot run it: {outcome.refusals[0][1]}"
             raise UnrunnableModelError(original, problem, hint=_UNVERIFIED)
-    return _report(original, converted, settings, outcome, gathered)
+    return _report(engine, original, converted, settings, outcome, gathered)
 
 
-def _check_comparable(original: Path, reference: Runner, facts: Facts) -> None:
+def _check_comparable(original: Path, reference: Model, facts: Facts) -> None:
     if facts.random is not None:
         problem = f"node {facts.random!r} gives another result in every run"
         raise UnrunnableModelError(original, problem, hint=f"Give it a seed, or export for inference. {_UNVERIFIED}")
@@ -215,8 +269,8 @@ class _Outcome:
 class _Comparison:
     """Two models that have been loaded, and how to compare them."""
 
-    reference: Runner
-    candidate: Runner
+    reference: Model
+    candidate: Model
     settings: Settings
     facts: Facts
     gathered: Mapping[str, _Gathered]
@@ -278,7 +332,12 @@ def _sizes_text(sizes: Sizes) -> str:
 
 
 def _report(
-    original: Path, converted: Path, settings: Settings, outcome: _Outcome, gathered: Mapping[str, _Gathered]
+    engine: _Engine,
+    original: Path,
+    converted: Path,
+    settings: Settings,
+    outcome: _Outcome,
+    gathered: Mapping[str, _Gathered],
 ) -> VerifyReport:
     outputs = tuple(
         OutputReport(
@@ -303,4 +362,5 @@ def _report(
         outputs,
         tuple(outcome.failures),
         outcome.notes,
+        engine.name,
     )

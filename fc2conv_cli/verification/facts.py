@@ -33,12 +33,14 @@ class Facts:
         random: The label of a node whose result differs from run to run; None without one.
         coarsest_float: The coarsest float type that it computes in: an output may be cast to a finer one, but is
             no more precise for it.
+        quantized: Whether it rounds to integers or sums integers anywhere, as quantised models do.
     """
 
     table_lengths: Mapping[str, int]
     unranked: frozenset[str]
     random: str | None
     coarsest_float: str
+    quantized: bool
 
 
 def facts_of(path: Path) -> Facts:
@@ -46,7 +48,13 @@ def facts_of(path: Path) -> Facts:
     model = load(path)
     shapes = infer(model) if _has_integer_input(model) else Shapes()
     unranked = frozenset(v.name for v in model.graph.inputs if v.name and v.shape is None)
-    return Facts(_table_lengths(model, shapes), unranked, _random_node(model), _coarsest_float(model))
+    return Facts(
+        _table_lengths(model, shapes), unranked, _random_node(model), _coarsest_float(model), _is_quantized(model)
+    )
+
+
+def _is_quantized(model: ir.Model) -> bool:
+    return any("Quant" in node.op_type or "Integer" in node.op_type for g in all_graphs(model) for node in g)
 
 
 def _random_node(model: ir.Model) -> str | None:

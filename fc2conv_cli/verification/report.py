@@ -54,6 +54,7 @@ class VerifyReport:
         outputs: One report for each output of the original.
         failures: What is wrong with the converted model as a whole, in words.
         notes: What else is to be said.
+        engine: What ran the models.
     """
 
     original: Path
@@ -65,6 +66,7 @@ class VerifyReport:
     outputs: tuple[OutputReport, ...]
     failures: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    engine: str = "onnxruntime"
 
     def __str__(self) -> str:
         """The report as the command line prints it."""
@@ -77,7 +79,7 @@ class VerifyReport:
         """The least rtol with which all outputs would pass; None if they do already, or if no rtol helps."""
         if self.passed or self.failures or any(o.failures for o in self.outputs):
             return None
-        if any(not o.passed and not o.dtype.startswith("float") for o in self.outputs):
+        if any(not o.passed and "float" not in o.dtype for o in self.outputs):
             return None  # integers must be equal, whatever the tolerance
         rtol = max(o.rtol_to_pass for o in self.outputs)
         return rtol if math.isfinite(rtol) else None

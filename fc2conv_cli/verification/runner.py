@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ _DTYPES: dict[str, str] = {
     "tensor(float)": "float32",
     "tensor(float16)": "float16",
     "tensor(double)": "float64",
+    "tensor(bfloat16)": "bfloat16",
     "tensor(bool)": "bool",
     **{f"tensor({sign}int{bits})": f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
 }
@@ -45,6 +46,25 @@ class Port:
     def dtype(self) -> str | None:
         """The numpy name of the element type; None if numpy has none or it is no tensor."""
         return _DTYPES.get(self.type)
+
+
+class Model(Protocol):
+    """A model that is loaded and can be run, whatever runs it."""
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        """What must be fed."""
+
+    @property
+    def overridable(self) -> tuple[Port, ...]:
+        """Initializers that may be fed."""
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        """What comes out."""
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Any]:
+        """Every output by name, an array unless it is no tensor; raises RunError if it does not take the inputs."""
 
 
 class Runner:

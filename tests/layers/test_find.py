@@ -82,17 +82,6 @@ def test_an_overridable_input_that_goes_is_noticed(tmp_path: Path) -> None:
     assert report.failures == ("input 'w' is missing from the converted model",)
 
 
-def test_a_quantised_weight_is_left(tmp_path: Path) -> None:
-    nodes = [
-        helper.make_node("DequantizeLinear", ["q", "s"], ["w"]),
-        helper.make_node("Transpose", ["w"], ["wt"]),
-        helper.make_node("MatMul", ["x", "wt"], ["y"], name="fc"),
-    ]
-    constants = {"q": np.ones((3, 4), np.int8), "s": np.float32(0.5).reshape(())}
-    proto = model(nodes, [value("x", ["N", 4])], [value("y", None)], constants)
-    assert skips(proto, tmp_path) == [("fc", "FC2C-QUANTIZED-WEIGHT")]
-
-
 @pytest.mark.parametrize("dtype", [np.float64, np.int32])
 def test_other_dtypes_are_left(tmp_path: Path, dtype: type) -> None:
     onnx_type = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
