@@ -50,6 +50,19 @@ class Activation:
 
 
 @dataclass(frozen=True)
+class Rescale:
+    """What turns the int32 sums of a layer into its float result: ``(sum + bias) * scale * scale ...``.
+
+    Attributes:
+        scales: The factors; each broadcasts to the output.
+        bias: An int32 term, or None.
+    """
+
+    scales: tuple[ir.Value, ...]
+    bias: ir.Value | None = None
+
+
+@dataclass(frozen=True)
 class IntegerConv:
     """The convolution that a quantised layer becomes, when it is not a plain Conv.
 
@@ -60,6 +73,9 @@ class IntegerConv:
         x_dtype: Type of the activation.
         dtype: Type of its result.
         keeps_order: Whether the sum must keep its order to stay equal, because onnxruntime's kernel may saturate.
+        quantizes: Whether the activation is a float that a DynamicQuantizeLinear quantises first; its zero point is
+            then the first input behind the weight, and its scale the first factor of `rescale`.
+        rescale: How the sums become floats; None if they do not.
     """
 
     op_type: str
@@ -68,6 +84,8 @@ class IntegerConv:
     before: tuple[ir.Value, ...]
     after: tuple[ir.Value | npt.NDArray[np.generic], ...]
     keeps_order: bool = False
+    quantizes: bool = False
+    rescale: Rescale | None = None
 
 
 @dataclass(frozen=True)

@@ -23,23 +23,15 @@ _SPELLINGS: dict[tuple[str, str], Callable[[ir.Node, Context], FullyConnected | 
     ("", "QLinearMatMul"): quantized.match_qlinear_matmul,
     ("", "MatMulInteger"): quantized.match_matmul_integer,
     ("com.microsoft", "QGemm"): quantized.match_qgemm,
+    ("com.microsoft", "MatMulIntegerToFloat"): quantized.match_matmul_integer_to_float,
+    ("com.microsoft", "DynamicQuantizeMatMul"): quantized.match_dynamic_quantize_matmul,
 }
 
 _WEIGHT_OPERANDS: dict[tuple[str, str], tuple[int, ...]] = {
-    ("", "Gemm"): (0, 1),
-    ("", "MatMul"): (0, 1),
-    ("", "Einsum"): (0, 1),
-    ("", "QLinearMatMul"): (0, 3),
-    ("", "MatMulInteger"): (0, 1),
-    ("com.microsoft", "FusedMatMul"): (0, 1),
-    ("com.microsoft", "FusedGemm"): (0, 1),
     ("com.microsoft", "GemmFastGelu"): (0, 1),
     ("com.microsoft", "MatMulNBits"): (1,),
-    ("com.microsoft", "QGemm"): (0, 3),
-    ("com.microsoft", "MatMulIntegerToFloat"): (0, 1),
-    ("com.microsoft", "DynamicQuantizeMatMul"): (0, 1),
 }
-"""Ops that multiply by a matrix, and which of their inputs may be the weight."""
+"""Ops that multiply by a matrix but are not converted, and which of their inputs may be the weight."""
 
 
 def find(model: ir.Model, context: Context) -> Iterator[FullyConnected | Skip]:

@@ -104,7 +104,7 @@ NO_EQUAL_KERNEL = Reason(
     "Integer results are to be equal, not close, and onnxruntime's kernels bound what can be equal. QLinearConv "
     "and ConvInteger have one zero point for all weights, and scalar scales of the activation. MatMulInteger of "
     "uint8 activations and int8 weights saturates in 16 bits on processors without VNNI, and ConvInteger does "
-    "not, so that they agree only while the weights stay within -64 and 63. ConvInteger of int8 activations and "
+    "not, so that they agree only while the weights stay within -64 and 64. ConvInteger of int8 activations and "
     "uint8 weights is not exact.",
 )
 EINSUM = Reason(

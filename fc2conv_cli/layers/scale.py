@@ -27,7 +27,7 @@ def settle_alpha(layer: FullyConnected, context: Context) -> FullyConnected:
     """Decide where alpha goes: into the weight if that loses nothing but rounding, else into a Mul of its own."""
     if layer.alpha == 1:
         return layer
-    if layer.weight.dequantization is not None:
+    if layer.weight.dequantization is not None or layer.integer is not None:
         return replace(layer, folds_alpha=False)  # integers take no factor
     if layer.alpha == 0:
         return layer

@@ -87,6 +87,17 @@ class Builder:
         node = ir.node(op_type, list(inputs), attributes, domain=domain, name=name, metadata_props=note)
         return self._inserted(node, shape, dtype or self._dtype)
 
+    def dynamically_quantized(self, value: ir.Value, shape: Shape, name: str) -> tuple[ir.Value, ir.Value, ir.Value]:
+        """Add a DynamicQuantizeLinear, and return the integers, their scale and their zero point."""
+        note = {PROVENANCE: self._provenance()}
+        label = self.fresh(f"{name}/quantize")
+        node = ir.node("DynamicQuantizeLinear", [value], num_outputs=3, name=label, metadata_props=note)
+        integers = self._inserted(node, shape, ir.DataType.UINT8)
+        _, scale, zero_point = node.outputs
+        self._describe(scale, f"{label}_scale", (), ir.DataType.FLOAT)
+        self._describe(zero_point, f"{label}_zero_point", (), ir.DataType.UINT8)
+        return integers, scale, zero_point
+
     def repeat(self, node: ir.Node, value: ir.Value, shape: Shape, dtype: ir.DataType | None, name: str) -> ir.Value:
         """Add a node like one that is there, with another first input, and return its output."""
         note = {PROVENANCE: self._provenance()}
@@ -98,14 +109,16 @@ class Builder:
 
     def _inserted(self, node: ir.Node, shape: Shape, dtype: ir.DataType | None) -> ir.Value:
         assert self._anchor is not None
-        output = node.outputs[0]
-        output.name = self.fresh(f"{node.name}_output")
-        output.shape = ir.Shape([self._dim(size) for size in shape])
-        output.type = None if dtype is None else ir.TensorType(dtype)
-        self.shapes.record(output, shape, dtype)
+        self._describe(node.outputs[0], f"{node.name}_output", shape, dtype)
         self._graph.insert_before(self._anchor, node)
         self._latest = node
-        return output
+        return node.outputs[0]
+
+    def _describe(self, value: ir.Value, name: str, shape: Shape, dtype: ir.DataType | None) -> None:
+        value.name = self.fresh(name)
+        value.shape = ir.Shape([self._dim(size) for size in shape])
+        value.type = None if dtype is None else ir.TensorType(dtype)
+        self.shapes.record(value, shape, dtype)
 
     def steps(self, value: ir.Value, chain: Sequence[Step], name: str, donor: ir.Value | None = None) -> ir.Value:
         """Add layout nodes; `donor` has the dims that a computed Reshape needs."""

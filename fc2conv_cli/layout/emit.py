@@ -11,7 +11,7 @@ into the weight without overflow, `Add` only for a term that is no bias.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,8 @@ from fc2conv_cli.layout.builder import AttributeValue, Builder
 from fc2conv_cli.layout.kernels import Kernels
 from fc2conv_cli.layout.quantizers import is_quantizer, result_dtype, source_dtype
 from fc2conv_cli.layout.steps import COMPUTED
-from fc2conv_cli.records import Activation, Addend, FullyConnected, Plan, PlannedLayer
+from fc2conv_cli.records import Activation, Addend, FullyConnected, Plan, PlannedLayer, Rescale
+from fc2conv_cli.sizes import Shape
 
 Array = npt.NDArray[np.generic]
 
@@ -46,31 +47,40 @@ class _Writer:
         self._shapes = build.shapes
         self._kernels = Kernels(build, constants)
         self._replaced: dict[ir.Value, ir.Value] = {}
-        self._reads: dict[tuple[object, ...], ir.Value] = {}  # one converted copy serves all its readers
+        self._reads: dict[tuple[object, ...], tuple[ir.Value, ...]] = {}  # one converted copy serves all its readers
 
     def write(self, planned: PlannedLayer) -> None:
         layer, form = planned.layer, planned.form
         build, name = self._build, layer.node.name or self._build.fresh(layer.name)
-        value = self._read(planned, name)
+        value, *quantization = self._read(planned, name)
         build.at(layer.absorbed[-1], layer.absorbed, layer.dtype)
-        value = self._convolution(planned, value, name)
+        value = self._convolution(planned, value, quantization[1:], name)
         value = self._repeated(value, layer.tail, layer.dtype, name)
         build.at(layer.absorbed[-1], layer.absorbed, self._shapes.dtype(value))
         donor = self._donor(planned) if any(s.argument == COMPUTED for s in form.write_steps) else None
-        value = self._finished(layer, build.steps(value, form.write_steps, name, donor), name)
+        value = build.steps(value, form.write_steps, name, donor)
+        if layer.integer is not None and layer.integer.rescale is not None:
+            value = self._rescaled(layer.integer.rescale, value, quantization[:1], name)
+        value = self._finished(layer, value, name)
         build.take_over(layer.y, value, layer.absorbed)
         self._replaced[layer.y] = value
 
-    def _read(self, planned: PlannedLayer, name: str) -> ir.Value:
-        """The 4-D input: written where the layer multiplies, so that later layers can read it too."""
+    def _read(self, planned: PlannedLayer, name: str) -> tuple[ir.Value, ...]:
+        """The 4-D input, with its scale and zero point if they are computed here.
+
+        It is written where the layer multiplies, so that later layers can read it too.
+        """
         layer, form = planned.layer, planned.form
         source = self._current(form.source)
-        key = (source, layer.node.graph, form.read.movement, form.repeats)
+        quantizes = layer.integer is not None and layer.integer.quantizes
+        key = (source, layer.node.graph, form.read.movement, form.repeats, quantizes)
         if key not in self._reads:
             dtype = self._read_dtype(planned)
             self._build.at(layer.node, layer.absorbed, dtype)
             value = self._build.steps(source, form.read_steps, name)
-            self._reads[key] = self._repeated(value, form.repeats, dtype, name)
+            value = self._repeated(value, form.repeats, dtype, name)
+            shape = form.read.target_shape
+            self._reads[key] = self._build.dynamically_quantized(value, shape, name) if quantizes else (value,)
         return self._reads[key]
 
     def _read_dtype(self, planned: PlannedLayer) -> ir.DataType | None:
@@ -78,7 +88,9 @@ class _Writer:
         layer, repeats = planned.layer, planned.form.repeats
         if repeats:
             return source_dtype(repeats[0], self._shapes)
-        return layer.dtype if layer.integer is None else layer.integer.x_dtype
+        if layer.integer is None:
+            return layer.dtype
+        return ir.DataType.FLOAT if layer.integer.quantizes else layer.integer.x_dtype
 
     def _repeated(self, value: ir.Value, nodes: Iterable[ir.Node], dtype: ir.DataType | None, name: str) -> ir.Value:
         """Nodes that compute each element on its own, once more, in the layout of `value`."""
@@ -88,7 +100,9 @@ class _Writer:
             value = self._build.repeat(node, value, shape, dtype, f"{name}/{node.op_type.lower()}")
         return value
 
-    def _convolution(self, planned: PlannedLayer, value: ir.Value, name: str) -> ir.Value:
+    def _convolution(
+        self, planned: PlannedLayer, value: ir.Value, zero_point: Sequence[ir.Value], name: str
+    ) -> ir.Value:
         layer, form = planned.layer, planned.form
         attributes: dict[str, AttributeValue] = {
             "dilations": [1, 1],
@@ -103,12 +117,25 @@ class _Writer:
                 self._current(v) if isinstance(v, ir.Value) else self._build.array(f"{name}.zero_point", v)
                 for v in integer.after
             ]
-            inputs = [value, *map(self._current, integer.before), weight, *after]
+            inputs = [value, *map(self._current, integer.before), weight, *zero_point, *after]
             return self._build.node(integer.op_type, inputs, attributes, form.write.source_shape, name)
         inputs = [value, weight]
         bias = self._kernels.bias(planned, name) if layer.folds_alpha else None
         inputs.extend([] if bias is None else [bias])
         return self._build.node("Conv", inputs, attributes, form.write.source_shape, name)
+
+    def _rescaled(self, rescale: Rescale, value: ir.Value, scale: Sequence[ir.Value], name: str) -> ir.Value:
+        """The int32 sums as floats."""
+        if rescale.bias is not None:
+            value = self._plus(value, self._current(rescale.bias), name)
+        value = self._cast(value, ir.DataType.FLOAT, name)
+        first, *others = [*scale, *map(self._current, rescale.scales)]
+        for other in others:
+            first = self._product(first, other, self._shapes.shape(other) or (), f"{name}/scale")
+        return self._product(value, first, self._shapes.shape(value) or (), f"{name}/rescale")
+
+    def _product(self, left: ir.Value, right: ir.Value, shape: Shape, label: str) -> ir.Value:
+        return self._build.node("Mul", [left, right], {}, shape, self._build.fresh(label), ir.DataType.FLOAT)
 
     def _finished(self, layer: FullyConnected, value: ir.Value, name: str) -> ir.Value:
         """What the layer does to its result beyond a convolution."""
@@ -149,13 +176,13 @@ class _Writer:
         return self._build.node("Cast", [value], {"to": int(dtype)}, shape, name, dtype)
 
     def _plus(self, value: ir.Value, term: ir.Value, name: str) -> ir.Value:
-        shape = self._shapes.shape(value) or ()
-        return self._build.node("Add", [value, term], self._broadcast(), shape, self._build.fresh(f"{name}/add"))
+        shape, dtype = self._shapes.shape(value) or (), self._shapes.dtype(value)
+        return self._build.node("Add", [value, term], self._broadcast(), shape, self._build.fresh(f"{name}/add"), dtype)
 
     def _activated(self, value: ir.Value, activation: Activation, name: str) -> ir.Value:
         label = self._build.fresh(f"{name}/{activation.op_type.lower()}")
-        shape = self._shapes.shape(value) or ()
-        return self._build.node(activation.op_type, [value], dict(activation.attributes), shape, label)
+        shape, dtype = self._shapes.shape(value) or (), self._shapes.dtype(value)
+        return self._build.node(activation.op_type, [value], dict(activation.attributes), shape, label, dtype)
 
     def _broadcast(self) -> dict[str, AttributeValue]:
         return {"broadcast": 1} if self._build.opset < _FIRST_NUMPY_BROADCAST_OPSET else {}

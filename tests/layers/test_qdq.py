@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -376,8 +377,9 @@ def test_onnxruntimes_own_quantiser(
             return next(self.batches, None)
 
     types = quantization.QuantType
+    float_model = shutil.copy(SAMPLES / f"{name}.onnx", tmp_path)  # the quantiser writes beside its input
     quantization.quantize_static(
-        SAMPLES / f"{name}.onnx", tmp_path / "quantised.onnx", Reader(),
+        float_model, tmp_path / "quantised.onnx", Reader(),
         quant_format=quantization.QuantFormat.QDQ, per_channel=per_channel,
         activation_type=types[activations], weight_type=types[weights],
     )  # fmt: skip
