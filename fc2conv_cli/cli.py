@@ -50,6 +50,12 @@ SkipOption = Annotated[
     list[str] | None,
     typer.Option("--skip", metavar="GLOB", help="All layers but those whose node name matches; repeatable."),
 ]
+UnverifiableOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-unverifiable", help="Take layers that onnxruntime cannot run; compare in ONNX's reference evaluator."
+    ),
+]
 SamplesOption = Annotated[int, typer.Option(min=1, help="Random inputs for each choice of dynamic sizes.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of the random inputs.")]
 AtolOption = Annotated[
@@ -111,6 +117,7 @@ def convert_command(
         bool,
         typer.Option("--freeze-inputs", help="Make initializers that are also inputs constant; changes the interface."),
     ] = False,
+    allow_unverifiable: UnverifiableOption = False,
     samples: SamplesOption = 4,
     seed: SeedOption = 0,
     atol: AtolOption = None,
@@ -136,6 +143,7 @@ def convert_command(
         verify=not no_verify,
         keep_failed=keep_failed,
         freeze_inputs=freeze_inputs,
+        allow_unverifiable=allow_unverifiable,
         settings=Settings(samples, seed, atol, rtol),
     )
     _show(report, output_format, output_file, quiet, verbose)
@@ -150,6 +158,7 @@ def verify_command(
     converted: Annotated[
         Path, typer.Argument(metavar="CONVERTED", help="The ONNX model to judge.", show_default=False)
     ],
+    allow_unverifiable: UnverifiableOption = False,
     samples: SamplesOption = 4,
     seed: SeedOption = 0,
     atol: AtolOption = None,
@@ -164,7 +173,7 @@ def verify_command(
     from fc2conv_cli.pipeline import verify
     from fc2conv_cli.verification.compare import Settings
 
-    report = verify(original, converted, settings=Settings(samples, seed, atol, rtol))
+    report = verify(original, converted, settings=Settings(samples, seed, atol, rtol, allow_unverifiable))
     _show(report, output_format, output_file, quiet, verbose)
     raise typer.Exit(OK if report.passed else NEGATIVE)
 

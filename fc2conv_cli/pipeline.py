@@ -112,6 +112,7 @@ def convert(
     verify: bool = True,
     keep_failed: bool = False,
     freeze_inputs: bool = False,
+    allow_unverifiable: bool = False,
     settings: Settings | None = None,
 ) -> ConversionReport:
     """Replace the fully connected layers of an ONNX model by convolutions, verify the result and write it.
@@ -127,6 +128,8 @@ def convert(
         verify: Compare the result with the original, and write it only if they agree.
         keep_failed: Keep a result that failed, as ``<stem>.failed.onnx`` beside the output.
         freeze_inputs: Turn initializers that a caller may override into constants. This changes the interface.
+        allow_unverifiable: Convert what the ONNX standard allows though onnxruntime has no kernel for it (float64,
+            bfloat16, integer types), and compare in ONNX's reference evaluator where onnxruntime cannot.
         settings: How to compare.
 
     Returns:
@@ -135,14 +138,15 @@ def convert(
     Raises:
         FC2ConvError: The input cannot be used, or the output cannot be written.
     """
-    path = Path(model)
+    path, settings = Path(model), settings or Settings()
+    settings = replace(settings, reference=settings.reference or allow_unverifiable)
     ir_model = load(path)
     target = path.with_name(f"{path.stem}.conv.onnx") if output is None else Path(output)
     target = follow_link(target)
     if output is not None:
         check_target(target, path, ir_model, force=force)
     frozen = graphs.freeze_inputs(ir_model) if freeze_inputs else []
-    analysis = _analyse(path, ir_model, only, skip)
+    analysis = _analyse(path, ir_model, only, skip, unverifiable=allow_unverifiable)
     plan = analysis.plan
     notes = (*analysis.notes, *_frozen_note(frozen), *_bodies_note(ir_model, plan))
     report = ConversionReport(path, "planned", plan, layout_before=_count(ir_model, analysis), notes=notes)
@@ -162,7 +166,7 @@ def convert(
     with draft(ir_model, target, external=bool(in_use), unchanged=unchanged) as written:
         _assert_valid(written, skip=bool(analysis.notes))
         if verify:
-            found = compare_models(path, written.path, settings or Settings(), frozen)
+            found = compare_models(path, written.path, settings, frozen)
             report = replace(report, verification=replace(found, converted=target))
             if not found.passed:
                 return replace(report, status="different", failed=_keep(written, target) if keep_failed else None)
@@ -220,13 +224,15 @@ class _Analysis:
     notes: tuple[str, ...]
 
 
-def _analyse(path: Path, model: ir.Model, only: str | Sequence[str], skip: str | Sequence[str]) -> _Analysis:
+def _analyse(
+    path: Path, model: ir.Model, only: str | Sequence[str], skip: str | Sequence[str], *, unverifiable: bool = False
+) -> _Analysis:
     only, skip = ((given,) if isinstance(given, str) else given for given in (only, skip))
     notes = _check(path)
     shapes = infer(model)
     constants = Constants(model, shapes)
     bodies = frozenset(function.graph for function in model.functions.values())
-    context = Context(shapes, constants, model.graph.opset_imports.get("", 1), bodies)
+    context = Context(shapes, constants, model.graph.opset_imports.get("", 1), unverifiable, bodies)
     found = list(find(model, context))
     names = [item.name for item in found if not isinstance(item, Skip) or item.reason.is_layer]
     _refuse_idle_patterns("--only", only, names)

@@ -46,7 +46,7 @@ class Activation:
     """
 
     op_type: str
-    attributes: tuple[tuple[str, float], ...] = ()
+    attributes: tuple[tuple[str, float | str], ...] = ()
 
 
 @dataclass(frozen=True)

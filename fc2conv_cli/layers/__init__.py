@@ -7,7 +7,17 @@ from collections.abc import Callable, Iterator
 import onnx_ir as ir
 
 from fc2conv_cli.graphs import all_graphs
-from fc2conv_cli.layers import einsum, fused_gemm, fused_matmul, gemm, matmul, quantized, reasons
+from fc2conv_cli.layers import (
+    einsum,
+    fused_gemm,
+    fused_matmul,
+    gemm,
+    gemm_fast_gelu,
+    matmul,
+    matmul_nbits,
+    quantized,
+    reasons,
+)
 from fc2conv_cli.layers.bias import absorb_add
 from fc2conv_cli.layers.context import Context
 from fc2conv_cli.layers.qdq import absorb_tail, with_scale
@@ -20,18 +30,14 @@ _SPELLINGS: dict[tuple[str, str], Callable[[ir.Node, Context], FullyConnected | 
     ("", "Einsum"): einsum.match,
     ("com.microsoft", "FusedMatMul"): fused_matmul.match,
     ("com.microsoft", "FusedGemm"): fused_gemm.match,
+    ("com.microsoft", "GemmFastGelu"): gemm_fast_gelu.match,
+    ("com.microsoft", "MatMulNBits"): matmul_nbits.match,
     ("", "QLinearMatMul"): quantized.match_qlinear_matmul,
     ("", "MatMulInteger"): quantized.match_matmul_integer,
     ("com.microsoft", "QGemm"): quantized.match_qgemm,
     ("com.microsoft", "MatMulIntegerToFloat"): quantized.match_matmul_integer_to_float,
     ("com.microsoft", "DynamicQuantizeMatMul"): quantized.match_dynamic_quantize_matmul,
 }
-
-_WEIGHT_OPERANDS: dict[tuple[str, str], tuple[int, ...]] = {
-    ("com.microsoft", "GemmFastGelu"): (0, 1),
-    ("com.microsoft", "MatMulNBits"): (1,),
-}
-"""Ops that multiply by a matrix but are not converted, and which of their inputs may be the weight."""
 
 
 def find(model: ir.Model, context: Context) -> Iterator[FullyConnected | Skip]:
@@ -52,10 +58,4 @@ def _read(node: ir.Node, context: Context) -> FullyConnected | Skip | None:
         found = spelling(node, context)
         layer = with_scale(settle_alpha(found, context)) if isinstance(found, FullyConnected) else found
         return absorb_tail(absorb_add(layer, context), context) if isinstance(layer, FullyConnected) else layer
-    return Skip(node, reasons.UNSUPPORTED_OP, node.op_type) if _has_weight(node, context) else None
-
-
-def _has_weight(node: ir.Node, context: Context) -> bool:
-    operands = _WEIGHT_OPERANDS.get((node.domain, node.op_type), ())
-    values = [node.inputs[i] for i in operands if i < len(node.inputs)]
-    return any(v is not None and context.constants.is_constant(v) for v in values)
+    return None

@@ -15,6 +15,8 @@ from fc2conv_cli.shapes import Shapes
 from fc2conv_cli.sizes import Shape
 
 FLOATS = frozenset({ir.DataType.FLOAT, ir.DataType.FLOAT16})
+UNVERIFIABLE_FLOATS = frozenset({ir.DataType.DOUBLE, ir.DataType.BFLOAT16})
+"""Onnxruntime's CPU has no Conv for these."""
 INTEGERS = frozenset({ir.DataType.INT8, ir.DataType.UINT8})
 
 
@@ -49,12 +51,14 @@ class Context:
         shapes: Shapes and dtypes of all values.
         constants: Which values are constant.
         opset: Version of the default operator set.
+        unverifiable: Whether layers that onnxruntime's CPU has no kernel for are converted too.
         function_graphs: The bodies of local functions, whose inputs are what a call passes.
     """
 
     shapes: Shapes
     constants: Constants
     opset: int
+    unverifiable: bool = False
     function_graphs: frozenset[ir.Graph] = frozenset()
 
     def operands(
@@ -84,7 +88,9 @@ class Context:
             return Skip(node, *weight)
         assert weight is not None  # exactly one of the two is a weight
         dtype = weight.dtype if weight.dequantization is None else weight.dequantization.dtype
-        if dtype not in dtypes:
+        if dtype in UNVERIFIABLE_FLOATS and not self.unverifiable:
+            return Skip(node, reasons.UNVERIFIABLE, f"it is {dtype.name.lower()}")
+        if dtype not in dtypes and not (dtypes is FLOATS and dtype in UNVERIFIABLE_FLOATS):
             return Skip(node, reasons.UNSUPPORTED_DTYPE, f"it is {dtype.name.lower()}")
         if shape is None:
             return Skip(node, reasons.UNKNOWN_SHAPE, f"activation {x.name!r}")

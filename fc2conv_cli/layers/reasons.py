@@ -67,18 +67,25 @@ QUANTIZED_WEIGHT = Reason(
 )
 UNSUPPORTED_OP = Reason(
     "FC2C-UNSUPPORTED-OP",
-    "this version does not convert this spelling of a fully connected layer",
+    "this spelling of a fully connected layer cannot be written as a convolution and standard operators",
     "Export the layer as Gemm or MatMul, for example with graph optimisations off.",
-    "The operator multiplies by a constant matrix and is known to be a fully connected layer, but this "
-    "version does not read it. Integer operators, 4-bit weights and fused operators without a kernel on the "
-    "CPU are among them.",
+    "The operator multiplies by a constant matrix and is known to be a fully connected layer, but what else it does "
+    "has no standard operator in the model's opset: an activation that is unknown, or one that a later opset brought.",
 )
 UNSUPPORTED_DTYPE = Reason(
     "FC2C-UNSUPPORTED-DTYPE",
-    "only float32 and float16 layers are converted",
+    "only layers of floats and of 8-bit integers are converted",
     "Export the model in float32 or float16.",
-    "Onnxruntime's CPU has no convolution for float64, bfloat16 or integers outside the quantised operators, "
-    "so a conversion could not be run and not be verified.",
+    "The ONNX standard has a Conv for floats and a ConvInteger for 8-bit integers, and none for int32 or int64.",
+)
+UNVERIFIABLE = Reason(
+    "FC2C-UNVERIFIABLE",
+    "onnxruntime's CPU cannot run this layer or its convolution, so that nothing could be verified there",
+    "Give --allow-unverifiable to convert it and compare in ONNX's reference evaluator, or export in float32.",
+    "Onnxruntime's CPU has no Conv for float64 and bfloat16, and no GemmFastGelu at all. The ONNX standard has a Conv "
+    "for them, and with --allow-unverifiable such layers are converted; both models are then run in ONNX's reference "
+    "evaluator, which is slow but knows every standard operator. Whether the device runs the result is for you to "
+    "find out.",
 )
 UNKNOWN_SHAPE = Reason(
     "FC2C-UNKNOWN-SHAPE",
@@ -100,7 +107,8 @@ AMBIGUOUS_BROADCAST = Reason(
 NO_EQUAL_KERNEL = Reason(
     "FC2C-NO-EQUAL-KERNEL",
     "onnxruntime has no integer convolution that gives the same integers as this layer",
-    "Quantise with types that have one: uint8 activations with uint8 weights, or int8 with int8.",
+    "Quantise with types that have one: uint8 activations with uint8 weights, int8 with int8, or a reduced range. "
+    "--allow-unverifiable converts what the standard allows, and compares in ONNX's reference evaluator.",
     "Integer results are to be equal, not close, and onnxruntime's kernels bound what can be equal. QLinearConv "
     "and ConvInteger have one zero point for all weights, and scalar scales of the activation. MatMulInteger of "
     "uint8 activations and int8 weights saturates in 16 bits on processors without VNNI, and ConvInteger does "
@@ -168,6 +176,7 @@ REASONS = (
     QUANTIZED_WEIGHT,
     UNSUPPORTED_OP,
     UNSUPPORTED_DTYPE,
+    UNVERIFIABLE,
     UNKNOWN_SHAPE,
     AMBIGUOUS_BROADCAST,
     NO_EQUAL_KERNEL,

@@ -13,13 +13,20 @@ from fc2conv_cli.records import FullyConnected
 
 Array = npt.NDArray[np.generic]
 
-_NORMAL = {ir.DataType.FLOAT: (2.0**-126, float(np.finfo(np.float32).max)), ir.DataType.FLOAT16: (2.0**-14, 65504.0)}
-"""Least normal and largest finite magnitude (IEEE 754)."""
+_NORMAL = {
+    ir.DataType.FLOAT: (2.0**-126, float(np.finfo(np.float32).max)),
+    ir.DataType.FLOAT16: (2.0**-14, 65504.0),
+    ir.DataType.BFLOAT16: (2.0**-126, 3.3895313892515355e38),
+    ir.DataType.DOUBLE: (2.0**-1022, float(np.finfo(np.float64).max)),
+}
+"""Least normal and largest finite magnitude (IEEE 754; bfloat16 is float32 with 16 bits of mantissa less)."""
 
 
 def scaled(array: Array, factor: float) -> Array:
-    """The product in float32, rounded once to the array's own type."""
+    """The product in float32 (float64 for an array of those), rounded once to the array's own type."""
     with np.errstate(all="ignore"):
+        if array.dtype == np.float64:
+            return array.astype(np.float64) * factor
         return (array.astype(np.float32) * np.float32(factor)).astype(array.dtype)
 
 
@@ -37,7 +44,9 @@ def settle_alpha(layer: FullyConnected, context: Context) -> FullyConnected:
 def fits(factor: float, dtype: ir.DataType) -> bool:
     """Whether a type holds a factor with its full precision."""
     least, most = _NORMAL[dtype]
-    return dtype == ir.DataType.FLOAT or least <= abs(factor) <= most
+    if dtype == ir.DataType.FLOAT16:
+        return least <= abs(factor) <= most
+    return dtype != ir.DataType.BFLOAT16
 
 
 def survives(array: Array, factor: float) -> bool:

@@ -23,6 +23,13 @@ _KEEP_VALUES = frozenset(
 )
 
 
+_COARSEST_FIRST = {
+    ir.DataType.BFLOAT16: "bfloat16",
+    ir.DataType.FLOAT16: "float16",
+    ir.DataType.FLOAT: "float32",
+}
+
+
 @dataclass(frozen=True)
 class Facts:
     """What matters of a model.
@@ -84,19 +91,19 @@ def _has_integer_input(model: ir.Model) -> bool:
 
 
 def _coarsest_float(model: ir.Model) -> str:
+    found: set[ir.DataType | None] = set()
     for graph in all_graphs(model):
-        values = (*graph.inputs, *graph.initializers.values(), *(v for n in graph for v in n.outputs))
-        if any(v.dtype == ir.DataType.FLOAT16 for v in values):
-            return "float16"
+        found.update(v.dtype for v in (*graph.inputs, *graph.initializers.values()))
         for node in graph:
+            found.update(v.dtype for v in node.outputs)
             if any(attribute.is_ref() for attribute in node.attributes.values()):
                 continue
             tensor = node.attributes.get("value")
-            if node.op_type == "Constant" and tensor is not None and tensor.as_tensor().dtype == ir.DataType.FLOAT16:
-                return "float16"
-            if node.op_type == "Cast" and node.attributes.get_int("to", 0) == ir.DataType.FLOAT16:
-                return "float16"
-    return "float64"
+            if node.op_type == "Constant" and tensor is not None:
+                found.add(tensor.as_tensor().dtype)
+            if node.op_type == "Cast":
+                found.add(ir.DataType(node.attributes.get_int("to", 0)))
+    return next((name for dtype, name in _COARSEST_FIRST.items() if dtype in found), "float64")
 
 
 def _table_lengths(model: ir.Model, shapes: Shapes) -> dict[str, int]:

@@ -92,7 +92,7 @@ def sample(
     feeds: dict[str, Array] = {}
     for port in ports:
         shape, dtype = _shape(port, sizes), np.dtype(port.dtype)
-        if dtype.kind == "f":
+        if "float" in dtype.name:
             feeds[port.name] = np.asarray(rng.standard_normal(shape, np.float32)).astype(dtype, copy=False)
         elif dtype.kind == "b" and math.prod(shape) == 1:
             feeds[port.name] = np.full(shape, seed[-1] % 2 == 0)  # a switch: both ways, not by chance

@@ -77,6 +77,16 @@ class DequantizeLinear(DequantizeLinear_21):
     op_domain = "com.microsoft"
 
 
+class GemmFastGelu(OpRun):
+    """Onnxruntime's operator: a product, a bias, and the Gelu that tanh approximates."""
+
+    op_domain = "com.microsoft"
+
+    def _run(self, x: Array, w: Array, bias: Array | None = None) -> tuple[Array]:
+        z = np.matmul(_wide(x), _wide(w)) + (0.0 if bias is None else _wide(bias))
+        return ((0.5 * z * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3)))).astype(x.dtype),)
+
+
 class ReferenceRunner:
     """A model that is loaded and can be run; the counterpart of `Runner`."""
 
@@ -91,7 +101,7 @@ class ReferenceRunner:
         """
         try:
             proto = onnx.load(model)
-            ops = [MatMul, Gemm, Conv, QuantizeLinear, DequantizeLinear]
+            ops = [MatMul, Gemm, Conv, QuantizeLinear, DequantizeLinear, GemmFastGelu]
             self._evaluator = ReferenceEvaluator(proto, new_ops=ops)
         except Exception as error:  # whatever an operator raises
             raise RunError(_one_line(error)) from error
