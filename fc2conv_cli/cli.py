@@ -118,6 +118,10 @@ def convert_command(
         typer.Option("--freeze-inputs", help="Make initializers that are also inputs constant; changes the interface."),
     ] = False,
     allow_unverifiable: UnverifiableOption = False,
+    fuse: Annotated[
+        bool,
+        typer.Option("--fuse", help="Fold BatchNormalization, Mul, Div, Add, Sub behind a layer; changes rounding."),
+    ] = False,
     samples: SamplesOption = 4,
     seed: SeedOption = 0,
     atol: AtolOption = None,
@@ -144,6 +148,7 @@ def convert_command(
         keep_failed=keep_failed,
         freeze_inputs=freeze_inputs,
         allow_unverifiable=allow_unverifiable,
+        fuse=fuse,
         settings=Settings(samples, seed, atol, rtol),
     )
     _show(report, output_format, output_file, quiet, verbose)

@@ -21,6 +21,7 @@ from fc2conv_cli.layers.context import Context
 from fc2conv_cli.layout.builder import Builder
 from fc2conv_cli.layout.emit import emit
 from fc2conv_cli.layout.nodes import LayoutCount, count_layout_nodes
+from fc2conv_cli.layout.reuse import reuse
 from fc2conv_cli.layout.simplify import simplify
 from fc2conv_cli.layout.solve import solve
 from fc2conv_cli.records import Plan, Skip
@@ -113,6 +114,7 @@ def convert(
     keep_failed: bool = False,
     freeze_inputs: bool = False,
     allow_unverifiable: bool = False,
+    fuse: bool = False,
     settings: Settings | None = None,
 ) -> ConversionReport:
     """Replace the fully connected layers of an ONNX model by convolutions, verify the result and write it.
@@ -130,6 +132,8 @@ def convert(
         freeze_inputs: Turn initializers that a caller may override into constants. This changes the interface.
         allow_unverifiable: Convert what the ONNX standard allows though onnxruntime has no kernel for it (float64,
             bfloat16, integer types), and compare in ONNX's reference evaluator where onnxruntime cannot.
+        fuse: Fold BatchNormalization, Mul, Div, Add and Sub behind a layer into it, where they are constant along
+            positions. This changes rounding.
         settings: How to compare.
 
     Returns:
@@ -146,7 +150,7 @@ def convert(
     if output is not None:
         check_target(target, path, ir_model, force=force)
     frozen = graphs.freeze_inputs(ir_model) if freeze_inputs else []
-    analysis = _analyse(path, ir_model, only, skip, unverifiable=allow_unverifiable)
+    analysis = _analyse(path, ir_model, only, skip, unverifiable=allow_unverifiable, fuse=fuse)
     plan = analysis.plan
     notes = (*analysis.notes, *_frozen_note(frozen), *_bodies_note(ir_model, plan))
     report = ConversionReport(path, "planned", plan, layout_before=_count(ir_model, analysis), notes=notes)
@@ -160,7 +164,7 @@ def convert(
     check_target(target, path, ir_model, force=force)
     in_use = external_files(ir_model)
     if plan.layers:
-        _rewrite(ir_model, analysis)
+        report = replace(report, notes=(*report.notes, *_rewrite(ir_model, analysis)))
     unchanged = None if plan.layers or frozen else path
     report = replace(report, layout_after=_count(ir_model, analysis))
     with draft(ir_model, target, external=bool(in_use), unchanged=unchanged) as written:
@@ -225,14 +229,20 @@ class _Analysis:
 
 
 def _analyse(
-    path: Path, model: ir.Model, only: str | Sequence[str], skip: str | Sequence[str], *, unverifiable: bool = False
+    path: Path,
+    model: ir.Model,
+    only: str | Sequence[str],
+    skip: str | Sequence[str],
+    *,
+    unverifiable: bool = False,
+    fuse: bool = False,
 ) -> _Analysis:
     only, skip = ((given,) if isinstance(given, str) else given for given in (only, skip))
     notes = _check(path)
     shapes = infer(model)
     constants = Constants(model, shapes)
     bodies = frozenset(function.graph for function in model.functions.values())
-    context = Context(shapes, constants, model.graph.opset_imports.get("", 1), unverifiable, bodies)
+    context = Context(shapes, constants, model.graph.opset_imports.get("", 1), unverifiable, fuse, bodies)
     found = list(find(model, context))
     names = [item.name for item in found if not isinstance(item, Skip) or item.reason.is_layer]
     _refuse_idle_patterns("--only", only, names)
@@ -269,11 +279,19 @@ def _refuse_idle_patterns(option: str, patterns: Sequence[str], names: Sequence[
             raise UsageError(f"{option} {pattern!r} matches no layer", hint=hint)
 
 
-def _rewrite(model: ir.Model, analysis: _Analysis) -> None:
+def _rewrite(model: ir.Model, analysis: _Analysis) -> tuple[str, ...]:
+    """Carry out the plan, in place; what is to be said of it."""
     build = Builder(model, analysis.shapes)
-    emit(analysis.plan, build, analysis.constants)
+    stored = emit(analysis.plan, build, analysis.constants)
     simplify(model, build)
     remove_unused(model, build.released)
+    duplicates = list(reuse(model, build, stored))
+    remove_unused(model, build.released)
+    return tuple(
+        f"weight {d.name!r} is stored more than once, since its readers need it in different orders: "
+        f"{d.extra_bytes:,} bytes more"
+        for d in duplicates
+    )
 
 
 def _frozen_note(frozen: Sequence[str]) -> tuple[str, ...]:

@@ -101,12 +101,14 @@ class FullyConnected:
         contraction: The axes of x, weight and y in shared factors.
         alpha: Factor on the weight, not folded yet.
         folds_alpha: Whether alpha goes into the weight; if not it becomes a Mul behind the convolution.
+        gain: A factor for each of `contraction.outs` to go into the weight (float64); None without one.
         bias: Bias with beta folded in, a number for each of `contraction.outs`; None without one.
         bias_scale: How an integer bias becomes floats; None if the bias is floats.
         addend: What is added after the layer, or None.
         activation: What is applied last, or None.
         tail: The QuantizeLinear behind the layer and an activation between, to be repeated behind the convolution.
         integer: The integer convolution that it becomes; None for a float layer.
+        folded: What --fuse took into weight and bias.
         absorbed: The nodes that the convolution replaces, `node` included.
     """
 
@@ -118,12 +120,14 @@ class FullyConnected:
     contraction: Contraction
     alpha: float = 1.0
     folds_alpha: bool = True
+    gain: npt.NDArray[np.float64] | None = None
     bias: npt.NDArray[np.generic] | None = None
     bias_scale: Dequantization | None = None
     addend: Addend | None = None
     activation: Activation | None = None
     tail: tuple[ir.Node, ...] = ()
     integer: IntegerConv | None = None
+    folded: tuple[ir.Node, ...] = ()
     absorbed: tuple[ir.Node, ...] = ()
 
     @property

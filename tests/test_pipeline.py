@@ -29,9 +29,10 @@ def spoil(monkeypatch: pytest.MonkeyPatch, how: Callable[[ir.Model], None]) -> N
     """Break what is written, as a fault in the rewrite would."""
     right = pipeline._rewrite
 
-    def wrong(model: ir.Model, analysis: Any) -> None:
-        right(model, analysis)
+    def wrong(model: ir.Model, analysis: Any) -> tuple[str, ...]:
+        notes = right(model, analysis)
         how(model)
+        return notes
 
     monkeypatch.setattr(pipeline, "_rewrite", wrong)
 

@@ -1,4 +1,4 @@
-"""--allow-unverifiable: what the standard allows and onnxruntime's CPU cannot run, compared in the reference evaluator."""
+"""--allow-unverifiable: what the standard allows and onnxruntime's CPU cannot run."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from fc2conv_cli.layers import (
 )
 from fc2conv_cli.layers.bias import absorb_add
 from fc2conv_cli.layers.context import Context
+from fc2conv_cli.layers.fold import absorb_folds
 from fc2conv_cli.layers.qdq import absorb_tail, with_scale
 from fc2conv_cli.layers.scale import settle_alpha
 from fc2conv_cli.records import FullyConnected, Skip
@@ -57,5 +58,10 @@ def _read(node: ir.Node, context: Context) -> FullyConnected | Skip | None:
             return Skip(node, reasons.FUNCTION_ATTRIBUTE)
         found = spelling(node, context)
         layer = with_scale(settle_alpha(found, context)) if isinstance(found, FullyConnected) else found
-        return absorb_tail(absorb_add(layer, context), context) if isinstance(layer, FullyConnected) else layer
+        return _with_followers(layer, context) if isinstance(layer, FullyConnected) else layer
     return None
+
+
+def _with_followers(layer: FullyConnected, context: Context) -> FullyConnected:
+    layer = absorb_add(layer, context)
+    return absorb_tail(absorb_folds(layer, context) if context.fuse else layer, context)

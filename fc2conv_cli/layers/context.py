@@ -52,6 +52,7 @@ class Context:
         constants: Which values are constant.
         opset: Version of the default operator set.
         unverifiable: Whether layers that onnxruntime's CPU has no kernel for are converted too.
+        fuse: Whether what scales and shifts the outputs of a layer is folded into it.
         function_graphs: The bodies of local functions, whose inputs are what a call passes.
     """
 
@@ -59,6 +60,7 @@ class Context:
     constants: Constants
     opset: int
     unverifiable: bool = False
+    fuse: bool = False
     function_graphs: frozenset[ir.Graph] = frozenset()
 
     def operands(

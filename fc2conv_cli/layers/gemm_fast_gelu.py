@@ -1,6 +1,6 @@
 """GemmFastGelu of onnxruntime: a product with a bias, and the Gelu that tanh approximates behind it.
 
-https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.GemmFastGelu; onnxruntime has no
+https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.GemmFastGelu; there is no
 kernel for it on the CPU, so that the original cannot be run there.
 """
 

@@ -60,10 +60,13 @@ class Builder:
         function = self._functions.get(self._graph)
         self.opset = (self._main if function is None else function).opset_imports.get("", 1)
 
-    @property
-    def scope(self) -> object:
-        """What tells whether a constant that was made before can be read here: the graph, or the node in a function."""
-        return self._anchor if self._graph in self._functions else self._graph
+    def scope(self, home: ir.Graph | None) -> object:
+        """What tells whether a constant that was made before can be read here.
+
+        It can within the graph that holds it, `home` or else this one; in a function constants are nodes, and have
+        an order.
+        """
+        return self._anchor if self._graph in self._functions else home or self._graph
 
     @property
     def _graph(self) -> ir.Graph:
@@ -161,10 +164,11 @@ class Builder:
         node = value.producer()
         return node is not None and is_ours(node) and not value.is_graph_output()
 
-    def initializer(self, name: str, tensor: ir.TensorProtocol) -> ir.Value:
-        """Add a constant; its name is made unique. In a function it is a Constant node."""
+    def initializer(self, name: str, tensor: ir.TensorProtocol, home: ir.Graph | None = None) -> ir.Value:
+        """Add a constant to `home` or else to this graph; its name is made unique. In a function it is a node."""
         if self._graph in self._functions:
             return self._constant_node(name, tensor)
+        graph = home or self._graph
         value = ir.Value(
             name=self.fresh(name),
             shape=ir.Shape(tensor.shape.numpy()),
@@ -172,9 +176,9 @@ class Builder:
             const_value=tensor,
         )
         tensor.name = value.name
-        self._graph.register_initializer(value)
-        if self._list_initializers and self._graph is self._main:
-            self._graph.inputs.append(value)
+        graph.register_initializer(value)
+        if self._list_initializers and graph is self._main:
+            graph.inputs.append(value)
         self.shapes.record(value, tuple(Size.of(d) for d in tensor.shape.numpy()), tensor.dtype)
         return value
 
@@ -183,11 +187,16 @@ class Builder:
         return self.initializer(name, ir.tensor(array))
 
     def lazy(
-        self, name: str, make: Callable[[], npt.NDArray[np.generic]], shape: Sequence[int], dtype: ir.DataType
+        self,
+        name: str,
+        make: Callable[[], npt.NDArray[np.generic]],
+        shape: Sequence[int],
+        dtype: ir.DataType,
+        home: ir.Graph | None = None,
     ) -> ir.Value:
         """Add a constant that is computed when the file is written, and not kept."""
         tensor = ir.LazyTensor(lambda: ir.tensor(np.ascontiguousarray(make())), dtype=dtype, shape=ir.Shape(shape))
-        return self.initializer(name, tensor)
+        return self.initializer(name, tensor, home)
 
     def fresh(self, name: str) -> str:
         """The name itself, or with a number behind it when it is taken."""

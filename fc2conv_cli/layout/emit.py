@@ -11,7 +11,7 @@ into the weight without overflow, `Add` only for a term that is no bias.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ import onnx_ir as ir
 from fc2conv_cli.constants import Constants
 from fc2conv_cli.layers.scale import fits
 from fc2conv_cli.layout.builder import AttributeValue, Builder
-from fc2conv_cli.layout.kernels import Kernels
+from fc2conv_cli.layout.kernels import Kernels, Stored
 from fc2conv_cli.layout.quantizers import is_quantizer, result_dtype, source_dtype
 from fc2conv_cli.layout.steps import COMPUTED
 from fc2conv_cli.records import Activation, Addend, FullyConnected, Plan, PlannedLayer, Rescale
@@ -31,21 +31,26 @@ Array = npt.NDArray[np.generic]
 _FIRST_NUMPY_BROADCAST_OPSET = 7
 
 
-def emit(plan: Plan, build: Builder, constants: Constants) -> None:
+def emit(plan: Plan, build: Builder, constants: Constants) -> Mapping[ir.Value, Sequence[Stored]]:
     """Carry out a plan on the graph of `build`, in place.
 
     What only the old nodes needed is still there afterwards: see `fc2conv_cli.cleanup`.
+
+    Returns:
+        The weights that were written, by the value that holds the original bytes.
     """
-    writer = _Writer(build, constants)
+    kernels = Kernels(build, constants)
+    writer = _Writer(build, kernels)
     for planned in plan.layers:
         writer.write(planned)
+    return kernels.stored
 
 
 class _Writer:
-    def __init__(self, build: Builder, constants: Constants) -> None:
+    def __init__(self, build: Builder, kernels: Kernels) -> None:
         self._build = build
         self._shapes = build.shapes
-        self._kernels = Kernels(build, constants)
+        self._kernels = kernels
         self._replaced: dict[ir.Value, ir.Value] = {}
         self._reads: dict[tuple[object, ...], tuple[ir.Value, ...]] = {}  # one converted copy serves all its readers
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
@@ -13,34 +16,55 @@ from fc2conv_cli.layout.builder import AttributeValue, Builder
 from fc2conv_cli.layout.scales import ScaleForm
 from fc2conv_cli.records import PlannedLayer
 from fc2conv_cli.sizes import Shape, shape_of
+from fc2conv_cli.views import View
 
 Array = npt.NDArray[np.generic]
 
 
+class Stored(NamedTuple):
+    """A weight that was written, and whether its bytes are those of its origin."""
+
+    value: ir.Value
+    same_bytes: bool
+
+
 class Kernels:
-    """Writes constant operands; a weight that several layers read alike is written once."""
+    """Writes constant operands; a weight that several layers read alike is written once.
+
+    Attributes:
+        stored: What was written, by the value that holds the original bytes.
+    """
 
     def __init__(self, build: Builder, constants: Constants) -> None:
         """Write through `build`, which must stand where the convolution will."""
         self._build = build
         self._constants = constants
+        self.stored: dict[ir.Value, list[Stored]] = {}
         self._weights: dict[tuple[object, ...], ir.Value] = {}
 
     def weight(self, planned: PlannedLayer, name: str) -> ir.Value:
-        """The 4-D weight of a layer, times its alpha if that is folded."""
+        """The 4-D weight of a layer, times alpha and gain where they are folded."""
         layer, form = planned.layer, planned.form
         weight, view, constants = layer.weight, form.weight, self._constants
         alpha = layer.alpha if layer.folds_alpha else 1.0
 
+        gain = None if layer.gain is None else form.bias.apply(layer.gain)
+
         def kernel() -> Array:
             array = view.apply(constants.array(weight))
-            return array if alpha == 1 else scaled(array, alpha)
+            array = array if alpha == 1 else scaled(array, alpha)
+            return array if gain is None else (array.astype(np.float64) * gain.reshape(-1, 1, 1, 1)).astype(array.dtype)
 
         stored = weight.dequantization
-        key = (weight.origin, tuple(v.movement for v in weight.views), view.movement, alpha, self._build.scope)
+        home = weight.origin.graph if weight.origin.is_initializer() else None
+        factors = (alpha, None if gain is None else gain.tobytes())
+        movement = (*(v.movement for v in weight.views), view.movement)
+        key = (weight.origin, movement, factors, self._build.scope(home))
         if key not in self._weights:
             dims = [d for size in view.target_shape if (d := size.static) is not None]
-            self._weights[key] = self._build.lazy(f"{name}.weight", kernel, dims, weight.dtype)
+            self._weights[key] = self._build.lazy(f"{name}.weight", kernel, dims, weight.dtype, home)
+            same_bytes = factors == (1.0, None) and _keeps_bytes((*weight.views, view))
+            self.stored.setdefault(weight.origin, []).append(Stored(self._weights[key], same_bytes))
         if stored is None:
             return self._weights[key]
         assert form.scale is not None  # or the form would not have been chosen
@@ -73,3 +97,14 @@ class Kernels:
             attributes["output_dtype"] = stored.output_dtype
         label = self._build.fresh(f"{name}/dequantize")
         return self._build.node("DequantizeLinear", inputs, attributes, shape, label, stored.dtype, stored.domain)
+
+
+def _keeps_bytes(views: Iterable[View]) -> bool:
+    """Whether views leave every element where it is in memory, taken together."""
+    whole: View | None = None
+    for view in views:
+        composed = view if whole is None else whole.then(view)
+        if composed is None:
+            return False
+        whole = composed
+    return whole is None or whole.moves_nothing

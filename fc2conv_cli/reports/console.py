@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fc2conv_cli.pipeline import ConversionReport, InspectionReport
-from fc2conv_cli.records import Plan, PlannedLayer, Skip
+from fc2conv_cli.records import Plan, PlannedLayer, Skip, node_label
 from fc2conv_cli.sizes import format_shape
 from fc2conv_cli.verification.report import OutputReport, VerifyReport
 
@@ -99,6 +99,10 @@ def _plan(console: Console, plan: Plan, verbose: bool) -> None:
         console.print(table)
         if not verbose and len(plan.layers) > _LISTED_ROWS:
             _line(console, f"  ... and {len(plan.layers) - _LISTED_ROWS} more (-v lists all)")
+    for planned in plan.layers:
+        if planned.layer.folded:
+            what = ", ".join(f"{node.op_type} {node_label(node)}" for node in planned.layer.folded)
+            _line(console, Text(f"folded into {planned.layer.name}: {what}"))
     _skips(console, "stays", [s for s in plan.skips if s.reason.is_layer])
     others = [s for s in plan.skips if not s.reason.is_layer]
     if verbose:

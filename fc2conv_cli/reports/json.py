@@ -9,7 +9,7 @@ from typing import Any
 
 from fc2conv_cli.layout.steps import Step
 from fc2conv_cli.pipeline import ConversionReport, InspectionReport
-from fc2conv_cli.records import Plan, PlannedLayer, Skip
+from fc2conv_cli.records import Plan, PlannedLayer, Skip, node_label
 from fc2conv_cli.sizes import Shape, format_shape
 from fc2conv_cli.verification.metrics import Deviation
 from fc2conv_cli.verification.report import OutputReport, VerifyReport
@@ -81,6 +81,7 @@ def _layer(planned: PlannedLayer) -> dict[str, Any]:
         "positions": _dims(layer.contraction.position_shape),
         "parameters": layer.parameters,
         "macs": layer.macs.static if layer.macs.static is not None else str(layer.macs),
+        "folded": [node_label(node) for node in layer.folded],
         "conv": {
             "reads": form.source.name,
             "kernel_shape": list(form.kernel_shape),

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import pytest
 from helpers import FLOAT16, INT64, matmul, model, random, save, value
-from onnx import helper
+from onnx import TensorProto, helper
 
 from fc2conv_cli.verification.facts import facts_of
 
@@ -28,11 +29,24 @@ def test_the_tables_that_integers_look_up(tmp_path: Path) -> None:
     assert facts_of(path).table_lengths == {"ids": 5, "kinds": 2, "classes": 3}
 
 
-def test_float16_anywhere_is_what_counts(tmp_path: Path) -> None:
-    fine = matmul(["N", 4], random((4, 3)))
-    assert facts_of(save(fine, tmp_path / "fine.onnx")).coarsest_float == "float64"
-    half = matmul(["N", 4], random((4, 3), np.float16), dtype=FLOAT16)
-    assert facts_of(save(half, tmp_path / "half.onnx")).coarsest_float == "float16"
+@pytest.mark.parametrize(
+    ("dtype", "name"),
+    [(np.float64, "float64"), (np.float32, "float32"), (np.float16, "float16"), (ml_dtypes.bfloat16, "bfloat16")],
+)
+def test_the_coarsest_float_is_what_counts(tmp_path: Path, dtype: type, name: str) -> None:
+    onnx_type = int(helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+    nodes = [helper.make_node("Cast", ["x"], ["h"], to=onnx_type), helper.make_node("MatMul", ["h", "w"], ["y"])]
+    x, y = value("x", ["N", 4], TensorProto.DOUBLE), value("y", ["N", 3], onnx_type)
+    proto = model(nodes, [x], [y], {"w": random((4, 3)).astype(dtype)})
+    assert facts_of(save(proto, tmp_path / "m.onnx")).coarsest_float == name
+
+
+def test_what_counts_as_quantised(tmp_path: Path) -> None:
+    assert not facts_of(save(matmul(["N", 4], random((4, 3))), tmp_path / "m.onnx")).quantized
+    node = helper.make_node("MatMulInteger", ["x", "w"], ["y"])
+    x, y = value("x", ["N", 4], TensorProto.UINT8), value("y", ["N", 3], TensorProto.INT32)
+    integers = model([node], [x], [y], {"w": np.ones((4, 3), np.uint8)})
+    assert facts_of(save(integers, tmp_path / "q.onnx")).quantized
 
 
 @pytest.mark.parametrize("source", ["cast", "constant"])
