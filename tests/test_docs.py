@@ -39,7 +39,9 @@ def test_the_readme_shows_what_the_main_command_prints(tmp_path: Path) -> None:
     assert without_deviations(done.stdout) == without_deviations(shown)
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/equivalence.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/equivalence.md", "docs/spellings.md"]
+)
 def test_links_lead_somewhere(page: str) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text(encoding="utf-8")):
         assert ((ROOT / page).parent / target).exists(), target

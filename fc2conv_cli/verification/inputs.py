@@ -80,7 +80,7 @@ def sample(
     Args:
         ports: The model's inputs; each must be a tensor that numpy can hold, of known rank.
         sizes: A size for each dynamic dim.
-        limit: Integers are drawn from 0 up to below this ...
+        limit: Integers are drawn from 0 up to below this (8-bit ones from all that there are, at the first choice) ...
         tables: ... or below the length of the table that the input of that name looks up.
         seed: Seeds the generator; equal seeds give equal inputs.
 
@@ -98,6 +98,9 @@ def sample(
             feeds[port.name] = np.full(shape, seed[-1] % 2 == 0)  # a switch: both ways, not by chance
         elif dtype.kind == "b":
             feeds[port.name] = np.asarray(rng.integers(0, 2, shape)).astype(dtype)
+        elif dtype.itemsize == 1 and limit == _INTEGER_LIMITS[0] and port.name not in tables:
+            low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+            feeds[port.name] = rng.integers(low, high, shape, dtype, endpoint=True)  # quantised values, no indices
         else:
             high = min(limit, tables.get(port.name, limit))
             feeds[port.name] = np.asarray(rng.integers(0, max(high, 1), shape)).astype(dtype)
