@@ -44,7 +44,7 @@ def undoes(quantize: ir.Node, dequantize: ir.Node) -> bool:
     """Whether ``quantize(dequantize(q)) == q`` for every q: both have the same scale and zero point.
 
     In float32 ``(q - zero_point) * scale / scale`` is within two roundings of an integer below 2**17, so that it rounds
-    to that integer; a scale that is subnormal, infinite or NaN loses it.
+    to that integer; a scale that is subnormal or NaN loses it, and one that is so large that the product overflows.
     """
     if quantize.op_type != "QuantizeLinear" or dequantize.op_type != "DequantizeLinear":
         return False
@@ -54,7 +54,8 @@ def undoes(quantize: ir.Node, dequantize: ir.Node) -> bool:
     (ours, our_zero), (theirs, their_zero) = tensors
     if ours is None or theirs is None or our_zero is None or their_zero is None:
         return False
-    if ours.dtype != np.float32 or not (np.isfinite(ours) & (ours >= np.finfo(np.float32).tiny)).all():
+    limits = np.finfo(np.float32)
+    if ours.dtype != np.float32 or not ((ours >= limits.tiny) & (ours <= limits.max / 2**17)).all():
         return False
     same_type = our_zero.dtype == their_zero.dtype and ours.dtype == theirs.dtype
     return bool(same_type and np.array_equal(ours, theirs) and np.array_equal(our_zero, their_zero))

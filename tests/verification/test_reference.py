@@ -1,0 +1,85 @@
+"""The reference evaluator: the same results as onnxruntime, and sums that come out the same in any order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from helpers import SAMPLES, assert_close, matmul, model, random, run, save, value
+from onnx import TensorProto, helper
+
+from fc2conv_cli import verify
+from fc2conv_cli.verification.reference import ReferenceRunner
+from fc2conv_cli.verification.runner import RunError
+
+
+@pytest.mark.parametrize("name", sorted(p.stem for p in SAMPLES.glob("*.onnx")))
+def test_it_agrees_with_onnxruntime(name: str) -> None:
+    path = SAMPLES / f"{name}.onnx"
+    runner = ReferenceRunner(path)
+    shapes = {p.name: [d if isinstance(d, int) else 2 for d in p.shape or ()] for p in runner.inputs}
+    feeds = {n: random(shape) for n, shape in shapes.items()}
+    assert_close(list(runner.run(feeds).values()), run(path, feeds), 1e-5)
+
+
+def test_the_order_of_a_sum_does_not_matter(tmp_path: Path) -> None:
+    x, w = random((4, 512)) * 1000, random((512, 8))
+    order = np.random.default_rng(0).permutation(512)
+    path = save(matmul(["N", 512], w), tmp_path / "a.onnx")
+    turned = save(matmul(["N", 512], w[order]), tmp_path / "b.onnx")
+    ours, theirs = ReferenceRunner(path).run({"x": x}), ReferenceRunner(turned).run({"x": x[:, order]})
+    np.testing.assert_array_equal(ours["y"], theirs["y"])
+
+
+def test_ports_are_described_as_onnxruntime_describes_them(tmp_path: Path) -> None:
+    proto = matmul(["N", 4], random((4, 3)))
+    proto.graph.input.append(value("w", [4, 3]))
+    runner = ReferenceRunner(save(proto, tmp_path / "m.onnx"))
+    assert [(p.name, p.type, p.shape) for p in runner.inputs] == [("x", "tensor(float)", ("N", 4))]
+    assert [p.name for p in runner.overridable] == ["w"]
+    assert [p.dtype for p in runner.outputs] == ["float32"]
+
+
+def test_what_it_cannot_run(tmp_path: Path) -> None:
+    node = helper.make_node("NoSuch", ["x"], ["y"], domain="custom")
+    proto = model([node], [value("x", [2])], [value("y", [2])], extra_opsets={"custom": 1})
+    with pytest.raises(RunError, match="reference evaluator"):
+        ReferenceRunner(save(proto, tmp_path / "m.onnx"))
+    runner = ReferenceRunner(save(matmul(["N", 4], random((4, 3))), tmp_path / "n.onnx"))
+    with pytest.raises(RunError):
+        runner.run({"x": random((2, 5))})
+
+
+def summed(order: np.ndarray) -> onnx.ModelProto:
+    """A quantised product, its features in some order, whose exact sum lies on the border between two steps."""
+    x, w = np.array([16777216.0, 1.0, -16777216.0], np.float32)[order], np.ones((3, 1), np.float32)
+    nodes = [
+        helper.make_node("Mul", ["x", "pattern"], ["p"]),
+        helper.make_node("MatMul", ["p", "w"], ["z"]),
+        helper.make_node("QuantizeLinear", ["z", "one", "zero"], ["y"]),
+    ]
+    constants = {"pattern": x, "w": w, "one": np.float32(1).reshape(()), "zero": np.array(0, np.uint8)}
+    return model(nodes, [value("x", [1, 1])], [value("y", [1, 1], TensorProto.UINT8)], constants)
+
+
+def test_a_flipped_rounding_is_no_difference(tmp_path: Path) -> None:
+    one = save(summed(np.array([0, 1, 2])), tmp_path / "one.onnx")
+    other = save(summed(np.array([0, 2, 1])), tmp_path / "other.onnx")
+    x = {"x": np.ones((1, 1), np.float32)}
+    assert run(one, x)[0] != run(other, x)[0]  # 2**24 + 1 is rounded to 2**24 in float32
+    report = verify(one, other)
+    assert report.passed
+    assert report.engine == "ONNX's reference evaluator"
+    assert any("in onnxruntime they differ in 'y' by up to 1" in note for note in report.notes)
+    assert "compared in ONNX's reference evaluator" in str(report)
+
+
+def test_a_real_difference_is_one_in_both(tmp_path: Path) -> None:
+    one = summed(np.array([0, 1, 2]))
+    wrong = summed(np.array([0, 1, 2]))
+    wrong.graph.initializer[2].CopyFrom(onnx.numpy_helper.from_array(np.float32(0.5).reshape(()), "one"))
+    report = verify(save(one, tmp_path / "one.onnx"), save(wrong, tmp_path / "wrong.onnx"))
+    assert not report.passed
+    assert report.engine == "onnxruntime"
