@@ -13,9 +13,10 @@ from fc2conv_cli.layers import (
     fused_matmul,
     gemm,
     gemm_fast_gelu,
+    integer_sums,
     matmul,
     matmul_nbits,
-    quantized,
+    qlinear,
     reasons,
 )
 from fc2conv_cli.layers.bias import absorb_add
@@ -33,11 +34,11 @@ _SPELLINGS: dict[tuple[str, str], Callable[[ir.Node, Context], FullyConnected | 
     ("com.microsoft", "FusedGemm"): fused_gemm.match,
     ("com.microsoft", "GemmFastGelu"): gemm_fast_gelu.match,
     ("com.microsoft", "MatMulNBits"): matmul_nbits.match,
-    ("", "QLinearMatMul"): quantized.match_qlinear_matmul,
-    ("", "MatMulInteger"): quantized.match_matmul_integer,
-    ("com.microsoft", "QGemm"): quantized.match_qgemm,
-    ("com.microsoft", "MatMulIntegerToFloat"): quantized.match_matmul_integer_to_float,
-    ("com.microsoft", "DynamicQuantizeMatMul"): quantized.match_dynamic_quantize_matmul,
+    ("", "QLinearMatMul"): qlinear.match_qlinear_matmul,
+    ("", "MatMulInteger"): integer_sums.match_matmul_integer,
+    ("com.microsoft", "QGemm"): qlinear.match_qgemm,
+    ("com.microsoft", "MatMulIntegerToFloat"): integer_sums.match_matmul_integer_to_float,
+    ("com.microsoft", "DynamicQuantizeMatMul"): integer_sums.match_dynamic_quantize_matmul,
 }
 
 

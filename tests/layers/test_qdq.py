@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,8 +10,9 @@ import ml_dtypes
 import numpy as np
 import onnx
 import pytest
-from helpers import SAMPLES, assert_close, converted, inspect_skips, model, ops, random, run, value
+from helpers import assert_close, converted, inspect_skips, model, ops, random, run, value
 from onnx import TensorProto, helper
+from quantised import quantise_static
 
 TYPES: dict[str, Any] = {
     **{name: np.dtype(name) for name in ("int8", "uint8", "int16", "uint16")},
@@ -366,25 +365,10 @@ def test_what_stays(tmp_path: Path, change: str, code: str, detail: str) -> None
 def test_onnxruntimes_own_quantiser(
     tmp_path: Path, name: str, shape: tuple[int, ...], layers: int, per_channel: bool, activations: str, weights: str
 ) -> None:
-    logging.disable(logging.WARNING)
-    quantization = pytest.importorskip("onnxruntime.quantization")
-
-    class Reader(quantization.CalibrationDataReader):  # type: ignore[misc, name-defined]
-        def __init__(self) -> None:
-            self.batches = iter([{"x": random(shape, seed=i)} for i in range(4)])
-
-        def get_next(self) -> dict[str, np.ndarray] | None:
-            return next(self.batches, None)
-
-    types = quantization.QuantType
-    float_model = shutil.copy(SAMPLES / f"{name}.onnx", tmp_path)  # the quantiser writes beside its input
-    quantization.quantize_static(
-        float_model, tmp_path / "quantised.onnx", Reader(),
-        quant_format=quantization.QuantFormat.QDQ, per_channel=per_channel,
-        activation_type=types[activations], weight_type=types[weights],
-    )  # fmt: skip
-    logging.disable(logging.NOTSET)
-    quantised = onnx.load(tmp_path / "quantised.onnx")
+    quant_format = pytest.importorskip("onnxruntime.quantization").QuantFormat.QDQ
+    quantised = quantise_static(
+        name, shape, tmp_path, activations, weights, per_channel=per_channel, quant_format=quant_format
+    )
     path, report = converted(quantised, tmp_path)
     assert report.verified
     assert len(report.plan.layers) == layers

@@ -1,10 +1,8 @@
-"""Integer layers, bit for bit: made by hand, and by onnxruntime's own quantiser from the sample models."""
+"""MatMulInteger and its relatives become ConvInteger."""
 
 from __future__ import annotations
 
 import logging
-import shutil
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -12,88 +10,7 @@ import onnx
 import pytest
 from helpers import SAMPLES, assert_close, converted, inspect_skips, model, ops, random, run, value
 from onnx import TensorProto, helper
-
-PAIRS = [("uint8", "int8"), ("uint8", "uint8"), ("int8", "int8")]
-
-
-def integers(shape: tuple[int, ...], dtype: str, seed: int = 0, limit: int = 256) -> np.ndarray:
-    info = np.iinfo(dtype)
-    low, high = max(info.min, -limit), min(info.max, limit - 1)
-    return np.random.default_rng([seed, *shape]).integers(low, high + 1, shape).astype(dtype)
-
-
-def scales(dtype: str, weight: str, m: int, per_channel: bool) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(3)
-    scale = rng.uniform(0.001, 0.01, m if per_channel else ()).astype(np.float32)
-    zero = np.full(m if per_channel else (), 128 if weight == "uint8" else 0, weight)
-    middle = np.array(120 if dtype == "uint8" else -3, dtype)
-    return {
-        "xs": np.float32(0.02).reshape(()), "xz": middle, "ws": np.asarray(scale), "wz": zero,
-        "ys": np.float32(0.05).reshape(()), "yz": middle,
-    }  # fmt: skip
-
-
-def onnx_type(dtype: str) -> int:
-    return int(helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
-
-
-def assert_equal(proto: onnx.ModelProto, folder: Path, shapes: list[tuple[int, ...]], dtype: str) -> list[str]:
-    path, report = converted(proto, folder)
-    assert report.verified
-    for shape in shapes:
-        x = {"x": integers(shape, dtype, seed=5)}
-        for ours, theirs in zip(run(path, x), run(proto, x), strict=True):
-            assert ours.dtype == theirs.dtype
-            np.testing.assert_array_equal(ours, theirs)
-    return ops(path)
-
-
-@pytest.mark.parametrize(("x", "w"), PAIRS)
-@pytest.mark.parametrize("per_channel", [False, True])
-@pytest.mark.parametrize("rank", [2, 3])
-def test_qlinear_matmul(tmp_path: Path, x: str, w: str, per_channel: bool, rank: int) -> None:
-    constants = {"w": integers((32, 6), w), **scales(x, w, 6, per_channel)}
-    names = ["x", "xs", "xz", "w", "ws", "wz", "ys", "yz"]
-    lead: list[int | str] = ["N", "S"][: rank - 1]  # type: ignore[assignment]
-    proto = model(
-        [helper.make_node("QLinearMatMul", names, ["y"], name="fc")],
-        [value("x", [*lead, 32], onnx_type(x))], [value("y", [*lead, 6], onnx_type(x))], constants,
-    )  # fmt: skip
-    left = assert_equal(proto, tmp_path, [(1,) * (rank - 1) + (32,), (3,) * (rank - 1) + (32,)], x)
-    assert left.count("QLinearConv") == 1
-    assert "QLinearMatMul" not in left
-
-
-@pytest.mark.parametrize(("x", "w"), PAIRS)
-@pytest.mark.parametrize("per_channel", [False, True])
-@pytest.mark.parametrize("trans", [0, 1])
-@pytest.mark.parametrize("bias", [False, True])
-def test_qgemm(tmp_path: Path, x: str, w: str, per_channel: bool, trans: int, bias: bool) -> None:
-    constants = {"w": integers((6, 32) if trans else (32, 6), w), **scales(x, w, 6, per_channel)}
-    if bias:
-        constants["c"] = np.random.default_rng(1).integers(-5000, 5000, 6).astype(np.int32)
-    names = ["x", "xs", "xz", "w", "ws", "wz", "c" if bias else "", "ys", "yz"]
-    proto = model(
-        [helper.make_node("QGemm", names, ["y"], name="fc", domain="com.microsoft", transB=trans)],
-        [value("x", ["N", 32], onnx_type(x))], [value("y", ["N", 6], onnx_type(x))], constants,
-        extra_opsets={"com.microsoft": 1},
-    )  # fmt: skip
-    assert assert_equal(proto, tmp_path, [(1, 32), (3, 32)], x) == ["Unsqueeze", "QLinearConv", "Squeeze"]
-
-
-@pytest.mark.parametrize("limit", [64, 256])
-def test_a_flattened_map_is_read_as_it_is_unless_the_kernel_may_saturate(tmp_path: Path, limit: int) -> None:
-    weight = integers((60, 6), "int8", limit=limit)
-    constants = {"w": weight, **scales("uint8", "int8", 6, True), "s": np.array([0, 60])}
-    nodes = [
-        helper.make_node("Reshape", ["x", "s"], ["f"]),
-        helper.make_node("QLinearMatMul", ["f", "xs", "xz", "w", "ws", "wz", "ys", "yz"], ["y"], name="fc"),
-    ]
-    proto = model(
-        nodes, [value("x", ["N", 3, 4, 5], TensorProto.UINT8)], [value("y", ["N", 6], TensorProto.UINT8)], constants
-    )
-    left = assert_equal(proto, tmp_path, [(1, 3, 4, 5), (3, 3, 4, 5)], "uint8")
-    assert left == (["QLinearConv", "Squeeze"] if limit == 64 else ["Reshape", "QLinearConv", "Squeeze"])
+from quantised import assert_equal, integers, onnx_type, scales
 
 
 def matmul_integer(x: str, w: np.ndarray, **zeros: np.ndarray) -> onnx.ModelProto:
@@ -266,56 +183,3 @@ def test_onnxruntimes_own_dynamic_quantiser(
     for size in (1, 3):
         x = {"x": random((size, *shape), seed=size)}
         assert_close(run(path, x), run(quantised, x), 1e-6)
-
-
-@pytest.mark.parametrize(("activations", "weights"), PAIRS)
-@pytest.mark.parametrize("per_channel", [False, True])
-@pytest.mark.parametrize(
-    ("name", "shape", "layers"),
-    [("digits_cnn", (2, 1, 8, 8), 2), ("mlp", (2, 64), 3), ("transformer_encoder", (2, 5, 64), 8)],
-)
-def test_onnxruntimes_own_quantiser(
-    tmp_path: Path, name: str, shape: tuple[int, ...], layers: int, per_channel: bool, activations: str, weights: str
-) -> None:
-    quantised = quantise(name, shape, per_channel, activations, weights, tmp_path)
-    if per_channel and weights == "uint8":
-        found = inspect_skips(quantised, tmp_path)  # each channel has a zero point of its own
-        assert {code for _, code, _ in found} <= {"FC2C-NO-EQUAL-KERNEL", "FC2C-TWO-RUNTIME-OPERANDS"}
-        assert len([code for _, code, _ in found if code == "FC2C-NO-EQUAL-KERNEL"]) == layers
-        return
-    path, report = converted(quantised, tmp_path)
-    assert report.verified
-    assert len(report.plan.layers) == layers
-    before, after = Counter(ops(tmp_path / "model.onnx")), Counter(ops(path))
-    assert after["QGemm"] == 0
-    assert after["QLinearConv"] == before["QLinearConv"] + layers
-    left = after["QLinearMatMul"]  # of two runtime values, in attention
-    assert left == sum(not s.reason.is_layer for s in report.plan.skips)
-    for size in (1, 3):
-        x = {"x": np.random.default_rng(size).standard_normal((size, *shape[1:])).astype(np.float32)}
-        np.testing.assert_array_equal(run(path, x)[0], run(quantised, x)[0])
-
-
-def quantise(
-    name: str, shape: tuple[int, ...], per_channel: bool, activations: str, weights: str, folder: Path
-) -> onnx.ModelProto:
-    logging.disable(logging.WARNING)
-    quantization = pytest.importorskip("onnxruntime.quantization")
-
-    class Reader(quantization.CalibrationDataReader):  # type: ignore[misc, name-defined]
-        def __init__(self) -> None:
-            rng = np.random.default_rng(0)
-            self.batches = iter([{"x": rng.standard_normal(shape).astype(np.float32)} for _ in range(4)])
-
-        def get_next(self) -> dict[str, np.ndarray] | None:
-            return next(self.batches, None)
-
-    types = {"uint8": quantization.QuantType.QUInt8, "int8": quantization.QuantType.QInt8}
-    float_model = shutil.copy(SAMPLES / f"{name}.onnx", folder)  # the quantiser writes beside its input
-    quantization.quantize_static(
-        float_model, folder / "quantised.onnx", Reader(),
-        quant_format=quantization.QuantFormat.QOperator, per_channel=per_channel,
-        activation_type=types[activations], weight_type=types[weights],
-    )  # fmt: skip
-    logging.disable(logging.NOTSET)
-    return onnx.load(folder / "quantised.onnx")
