@@ -56,6 +56,13 @@ UnverifiableOption = Annotated[
         "--allow-unverifiable", help="Take layers that onnxruntime cannot run; compare in ONNX's reference evaluator."
     ),
 ]
+FreezeOption = Annotated[
+    bool,
+    typer.Option("--freeze-inputs", help="Make initializers that are also inputs constant; changes the interface."),
+]
+FuseOption = Annotated[
+    bool, typer.Option("--fuse", help="Fold BatchNormalization, Mul, Div, Add, Sub behind a layer; changes rounding.")
+]
 SamplesOption = Annotated[int, typer.Option(min=1, help="Random inputs for each choice of dynamic sizes.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of the random inputs.")]
 AtolOption = Annotated[
@@ -113,15 +120,9 @@ def convert_command(
     keep_failed: Annotated[
         bool, typer.Option("--keep-failed", help="Keep a result that failed, as <OUT stem>.failed.onnx.")
     ] = False,
-    freeze_inputs: Annotated[
-        bool,
-        typer.Option("--freeze-inputs", help="Make initializers that are also inputs constant; changes the interface."),
-    ] = False,
+    freeze_inputs: FreezeOption = False,
     allow_unverifiable: UnverifiableOption = False,
-    fuse: Annotated[
-        bool,
-        typer.Option("--fuse", help="Fold BatchNormalization, Mul, Div, Add, Sub behind a layer; changes rounding."),
-    ] = False,
+    fuse: FuseOption = False,
     samples: SamplesOption = 4,
     seed: SeedOption = 0,
     atol: AtolOption = None,
@@ -163,6 +164,7 @@ def verify_command(
     converted: Annotated[
         Path, typer.Argument(metavar="CONVERTED", help="The ONNX model to judge.", show_default=False)
     ],
+    freeze_inputs: FreezeOption = False,
     allow_unverifiable: UnverifiableOption = False,
     samples: SamplesOption = 4,
     seed: SeedOption = 0,
@@ -178,7 +180,8 @@ def verify_command(
     from fc2conv_cli.pipeline import verify
     from fc2conv_cli.verification.compare import Settings
 
-    report = verify(original, converted, settings=Settings(samples, seed, atol, rtol, allow_unverifiable))
+    settings = Settings(samples, seed, atol, rtol, allow_unverifiable)
+    report = verify(original, converted, freeze_inputs=freeze_inputs, settings=settings)
     _show(report, output_format, output_file, quiet, verbose)
     raise typer.Exit(OK if report.passed else NEGATIVE)
 
@@ -188,6 +191,9 @@ def inspect_command(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="The ONNX model.", show_default=False)],
     only: OnlyOption = None,
     skip: SkipOption = None,
+    freeze_inputs: FreezeOption = False,
+    allow_unverifiable: UnverifiableOption = False,
+    fuse: FuseOption = False,
     output_format: FormatOption = Format.text,
     output_file: FileOption = None,
     quiet: QuietOption = False,
@@ -197,7 +203,14 @@ def inspect_command(
     _check_report(output_file, model)
     from fc2conv_cli.pipeline import inspect
 
-    report = inspect(model, only=only or (), skip=skip or ())
+    report = inspect(
+        model,
+        only=only or (),
+        skip=skip or (),
+        freeze_inputs=freeze_inputs,
+        allow_unverifiable=allow_unverifiable,
+        fuse=fuse,
+    )
     _show(report, output_format, output_file, quiet, verbose)
 
 

@@ -44,6 +44,7 @@ class ConversionReport:
             ``different`` (the result failed verification).
         plan: What was converted, and what was left and why.
         output: The file that was written, or None.
+        data: The file beside it that its weights are in, or None.
         failed: The file that failed verification, if it was kept.
         verification: The comparison with the original; None if there was none.
         layout_before: Layout nodes of the original.
@@ -55,6 +56,7 @@ class ConversionReport:
     status: Status
     plan: Plan
     output: Path | None = None
+    data: Path | None = None
     failed: Path | None = None
     verification: VerifyReport | None = None
     layout_before: LayoutCount | None = None
@@ -175,17 +177,23 @@ def convert(
             if not found.passed:
                 return replace(report, status="different", failed=_keep(written, target) if keep_failed else None)
         written.publish(target, in_use)
-    return replace(report, status="written" if plan.layers else "nothing to convert", output=target)
+        data = None if written.data is None else target.parent / written.data.name
+    return replace(report, status="written" if plan.layers else "nothing to convert", output=target, data=data)
 
 
 def verify(
-    original: str | PathLike[str], converted: str | PathLike[str], *, settings: Settings | None = None
+    original: str | PathLike[str],
+    converted: str | PathLike[str],
+    *,
+    freeze_inputs: bool = False,
+    settings: Settings | None = None,
 ) -> VerifyReport:
     """Compare a converted model with its original.
 
     Args:
         original: The ONNX file to compare with.
         converted: The ONNX file to judge.
+        freeze_inputs: Whether it may lack initializers that a caller of the original may override.
         settings: How to compare.
 
     Returns:
@@ -194,13 +202,23 @@ def verify(
     Raises:
         FC2ConvError: A file cannot be used, or onnxruntime cannot run the original.
     """
-    for path in (Path(original), Path(converted)):
-        load(path)
-    return compare_models(Path(original), Path(converted), settings or Settings())
+    model = load(Path(original))
+    listed = {value.name for value in load(Path(converted)).graph.inputs}
+    frozen = [name for name in graphs.freeze_inputs(model) if name not in listed] if freeze_inputs else []
+    report = compare_models(Path(original), Path(converted), settings or Settings(), frozen)
+    if not any(node.op_type == "If" for graph in graphs.all_graphs(model) for node in graph):
+        return report
+    return replace(report, notes=(*report.notes, "the model has branches (If): what no input reached was not compared"))
 
 
 def inspect(
-    model: str | PathLike[str], *, only: str | Sequence[str] = (), skip: str | Sequence[str] = ()
+    model: str | PathLike[str],
+    *,
+    only: str | Sequence[str] = (),
+    skip: str | Sequence[str] = (),
+    freeze_inputs: bool = False,
+    allow_unverifiable: bool = False,
+    fuse: bool = False,
 ) -> InspectionReport:
     """List the fully connected layers of a model: what each would become, or why it would stay.
 
@@ -208,6 +226,9 @@ def inspect(
         model: The ONNX file.
         only: As in `convert`.
         skip: As in `convert`.
+        freeze_inputs: As in `convert`.
+        allow_unverifiable: As in `convert`.
+        fuse: As in `convert`.
 
     Returns:
         The same plan that `convert` carries out.
@@ -216,8 +237,10 @@ def inspect(
         FC2ConvError: The input cannot be used.
     """
     path = Path(model)
-    analysis = _analyse(path, load(path), only, skip)
-    return InspectionReport(path, analysis.plan, analysis.notes)
+    ir_model = load(path)
+    frozen = graphs.freeze_inputs(ir_model) if freeze_inputs else []
+    analysis = _analyse(path, ir_model, only, skip, unverifiable=allow_unverifiable, fuse=fuse)
+    return InspectionReport(path, analysis.plan, (*analysis.notes, *_frozen_note(frozen)))
 
 
 @dataclass(frozen=True)
@@ -288,8 +311,8 @@ def _rewrite(model: ir.Model, analysis: _Analysis) -> tuple[str, ...]:
     duplicates = list(reuse(model, build, stored))
     remove_unused(model, build.released)
     return tuple(
-        f"weight {d.name!r} is stored more than once, since its readers need it in different orders: "
-        f"{d.extra_bytes:,} bytes more"
+        f"weight {d.name!r} is stored more than once, since its readers need it in another order, times another factor "
+        f"or in another body: {d.extra_bytes:,} bytes more"
         for d in duplicates
     )
 

@@ -144,6 +144,11 @@ class FullyConnected:
         return self.weight.dtype if stored is None else stored.dtype
 
     @property
+    def becomes(self) -> str:
+        """The operator that it becomes."""
+        return "Conv" if self.integer is None else self.integer.op_type
+
+    @property
     def parameters(self) -> int:
         """Number of weights and biases."""
         return int(np.prod(self.weight.shape, dtype=np.int64)) + (0 if self.bias is None else self.bias.size)

@@ -30,7 +30,7 @@ _EARLY_OPERATORS = {"LayerNormalization": 17, "Gelu": 20}
 """Operators that files use before the opset that made them standard, and that opset."""
 
 _LATEST_OPSET = 21
-"""Of QuantizeLinear and DequantizeLinear, as far as shapes go."""
+"""Of MatMul, QuantizeLinear and DequantizeLinear, as far as shapes go."""
 
 _logger = logging.getLogger(__name__)
 
@@ -141,13 +141,18 @@ def _adjust_engine() -> None:
 
     Operators that onnxruntime took before they were standard are inferred at every opset. Squeeze without axes drops
     whatever turns out to be 1, so that its rank is unknown while a dim is symbolic; the engine takes none to be 1.
-    Onnxruntime's own QuantizeLinear and DequantizeLinear are the standard ones with more types.
+    Onnxruntime's own QuantizeLinear and DequantizeLinear are the standard ones with more types, and some of its
+    operators have the shape of a MatMul.
     """
     registry.collect()
     for version in registry.version_boundaries("", "Squeeze"):
         squeeze = registry.get("", "Squeeze", version)
         if squeeze is not None:
             registry.register("", "Squeeze", since_version=version)(_cautious(squeeze))
+    product = registry.get("", "MatMul", _LATEST_OPSET)
+    for op_type in ("MatMulIntegerToFloat", "DynamicQuantizeMatMul", "GemmFastGelu"):
+        if product is not None:
+            registry.register("com.microsoft", op_type, since_version=1)(_with_float_result(product))
     for op_type in ("QuantizeLinear", "DequantizeLinear"):
         infer_shape = registry.get("", op_type, _LATEST_OPSET)
         if infer_shape is not None:
@@ -156,6 +161,15 @@ def _adjust_engine() -> None:
         infer_shape = registry.get("", op_type, version)
         if infer_shape is not None:
             registry.register("", op_type, since_version=1)(infer_shape)
+
+
+def _with_float_result(product: Callable[[Any, ir.Node], None]) -> Callable[[Any, ir.Node], None]:
+    def infer_product(ctx: Any, node: ir.Node) -> None:
+        product(ctx, node)
+        if node.outputs[0].dtype is not None and node.op_type != "GemmFastGelu":
+            node.outputs[0].dtype = ir.DataType.FLOAT
+
+    return infer_product
 
 
 def _cautious(squeeze: Callable[[Any, ir.Node], None]) -> Callable[[Any, ir.Node], None]:

@@ -99,7 +99,8 @@ def _matmul(
             constants["b"] = random(bias, seed=1).astype(dtype)
             nodes.append(_node("Add", ["b", "z"] if bias_first else ["z", "b"]))
         kind = int(helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
-        return _model(nodes, x, None, x_dtype=kind, y_dtype=kind, **constants)
+        opset = 22 if dtype is ml_dtypes.bfloat16 else 17
+        return _model(nodes, x, None, x_dtype=kind, y_dtype=kind, opset=opset, **constants)
 
     return build
 

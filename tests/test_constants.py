@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
-from helpers import check, model, random, value
-from onnx import helper, numpy_helper
+from helpers import assert_close, check, converted, model, random, run, value
+from onnx import TensorProto, helper, numpy_helper
 
 from fc2conv_cli.constants import Constants
 from fc2conv_cli.shapes import infer
@@ -106,3 +107,17 @@ def test_an_index_computed_from_a_shape_is_not_constant(tmp_path: Path) -> None:
     irmodel = ir.from_proto(proto)
     known = Constants(irmodel, infer(irmodel))
     assert not any(known.is_constant(v) for n in irmodel.graph for v in n.outputs)
+
+
+@pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, ml_dtypes.int4, ml_dtypes.uint4, ml_dtypes.float8_e4m3fn])
+def test_weights_that_are_cast_from_types_that_numpy_lacks(tmp_path: Path, dtype: type) -> None:
+    nodes = [
+        helper.make_node("Cast", ["v"], ["w"], to=TensorProto.FLOAT),
+        helper.make_node("MatMul", ["x", "w"], ["y"], name="fc"),
+    ]
+    weight = np.random.default_rng(0).integers(0, 7, (8, 6)).astype(dtype)
+    proto = model(nodes, [value("x", ["N", 8])], [value("y", ["N", 6])], {"v": weight}, opset=21, ir_version=10)
+    path, report = converted(proto, tmp_path)
+    assert report.plan.layers
+    x = {"x": random((3, 8))}
+    assert_close(run(path, x), run(proto, x))

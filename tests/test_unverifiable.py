@@ -23,9 +23,9 @@ FLOATS = {TensorProto.DOUBLE: np.float64, TensorProto.BFLOAT16: ml_dtypes.bfloat
 def test_other_floats(tmp_path: Path, dtype: int, spelling: str) -> None:
     weight, bias = (random(shape).astype(FLOATS[dtype]) for shape in ((8, 5), (5,)))
     if spelling == "MatMul":
-        proto = matmul(["B", "S", 8], weight, bias, dtype=dtype)
+        proto = matmul(["B", "S", 8], weight, bias, dtype=dtype, opset=22, ir_version=10)
     else:
-        proto = gemm(["N", 8], weight, bias, dtype=dtype, alpha=0.5, beta=2.0)
+        proto = gemm(["N", 8], weight, bias, dtype=dtype, alpha=0.5, beta=2.0, opset=22, ir_version=10)
     assert [code for _, code, _ in inspect_skips(proto, tmp_path)] == ["FC2C-UNVERIFIABLE"]
     path, report = converted(proto, tmp_path, allow_unverifiable=True)
     assert report.verified
@@ -52,7 +52,7 @@ def test_without_the_flag_such_a_result_cannot_be_verified(tmp_path: Path) -> No
         matmul(["N", 8], random((8, 5), np.float64), dtype=TensorProto.DOUBLE), tmp_path, allow_unverifiable=True
     )
     assert not verify(tmp_path / "model.onnx", path).passed
-    bfloat16 = matmul(["N", 8], random((8, 5)).astype(ml_dtypes.bfloat16), dtype=TensorProto.BFLOAT16)
+    bfloat16 = matmul(["N", 8], random((8, 5)).astype(ml_dtypes.bfloat16), dtype=TensorProto.BFLOAT16, opset=22)
     path, _ = converted(bfloat16, tmp_path, allow_unverifiable=True)
     with pytest.raises(UnrunnableModelError):
         verify(tmp_path / "model.onnx", path)
@@ -91,6 +91,50 @@ def test_gemm_fast_gelu(tmp_path: Path) -> None:
     path = save(proto, tmp_path / "old.onnx")
     report = convert(path, tmp_path / "old.out.onnx", allow_unverifiable=True, verify=False)
     assert [s.reason.code for s in report.plan.skips] == ["FC2C-UNSUPPORTED-OP"]
+
+
+def test_bfloat16_before_the_standard_had_a_conv_for_it(tmp_path: Path) -> None:
+    proto = matmul(["N", 8], random((8, 5)).astype(ml_dtypes.bfloat16), dtype=TensorProto.BFLOAT16, opset=21)
+    path = save(proto, tmp_path / "m.onnx")
+    report = convert(path, tmp_path / "o.onnx", allow_unverifiable=True, verify=False)
+    assert [(s.reason.code, s.detail) for s in report.plan.skips] == [
+        ("FC2C-UNSUPPORTED-DTYPE", "a Conv of bfloat16 needs opset 22")
+    ]
+
+
+@pytest.mark.parametrize("op", ["DynamicQuantizeMatMul", "MatMulIntegerToFloat", "QGemm"])
+def test_onnxruntimes_own_sums_of_integers(tmp_path: Path, op: str) -> None:
+    constants = {
+        "w": integers((32, 6), "int8"), "xs": np.float32(0.02).reshape(()), "xz": np.array(3, np.uint8),
+        "ws": np.full(6, 0.01, np.float32), "wz": integers((6,), "int8"),
+    }  # fmt: skip
+    names = {
+        "DynamicQuantizeMatMul": ["x", "w", "ws", "wz"],
+        "MatMulIntegerToFloat": ["x", "w", "xs", "ws", "xz", "wz"],
+        "QGemm": ["x", "xs", "xz", "w", "ws", "wz"],
+    }[op]
+    node = helper.make_node(op, names, ["y"], name="fc", domain="com.microsoft")
+    dtype = TensorProto.FLOAT if op == "DynamicQuantizeMatMul" else TensorProto.UINT8
+    proto = model(
+        [node], [value("x", ["N", 32], dtype)], [value("y", ["N", 6])],
+        {k: v for k, v in constants.items() if k in names}, extra_opsets={"com.microsoft": 1},
+    )  # fmt: skip
+    path, report = converted(proto, tmp_path, allow_unverifiable=True)
+    assert report.verified
+    assert "reference evaluator" in report.verification.engine
+    assert "ConvInteger" in ops(path)
+
+
+def test_what_neither_engine_can_run_is_no_mismatch(tmp_path: Path) -> None:
+    node = helper.make_node("FusedGemm", ["x", "w"], ["y"], name="fc", domain="com.microsoft", activation="Relu")
+    double = TensorProto.DOUBLE
+    proto = model(
+        [node], [value("x", ["N", 8], double)], [value("y", ["N", 5], double)],
+        {"w": random((8, 5), np.float64)}, extra_opsets={"com.microsoft": 1},
+    )  # fmt: skip
+    path = save(proto, tmp_path / "m.onnx")
+    with pytest.raises(UnrunnableModelError):
+        convert(path, tmp_path / "o.onnx", allow_unverifiable=True)
 
 
 def test_what_onnxruntime_can_run_is_compared_there(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import onnx_ir as ir
 
 from fc2conv_cli.contraction import Contraction
 from fc2conv_cli.layers.context import Context
+from fc2conv_cli.layers.per_channel import per_channel
 from fc2conv_cli.layers.qdq import integer_bias
 from fc2conv_cli.records import FullyConnected
-from fc2conv_cli.sizes import product
 
 Array = npt.NDArray[np.generic]
 
@@ -61,37 +61,6 @@ def _with_integers(layer: FullyConnected, add: ir.Node, other: ir.Value, context
     spelling, absorbed = f"{layer.spelling}+Add", (*layer.absorbed, add)
     bias, bias_scale = found
     return replace(layer, spelling=spelling, y=add.outputs[0], bias=bias, bias_scale=bias_scale, absorbed=absorbed)
-
-
-def per_channel(array: Array, contraction: Contraction) -> Array | None:
-    """A term that broadcasts to a layer's output, as one number an out channel.
-
-    Args:
-        array: The term; its axes align with the last axes of the output.
-        contraction: The layer.
-
-    Returns:
-        The numbers, of shape (product of `contraction.outs`,); None when the term varies along positions, or would make
-        the output larger than the layer's own.
-    """
-    axes = contraction.y
-    if array.ndim > len(axes):
-        return None
-    array = array.reshape((1,) * (len(axes) - array.ndim) + array.shape)
-    places = {f.label for a in contraction.positions for f in a}
-    full: list[int] = []
-    for i, factors in enumerate(axes):
-        size = product(f.size for f in factors).static
-        if array.shape[i] != 1 and array.shape[i] != size:
-            return None
-        if factors and not places.isdisjoint(f.label for f in factors):
-            first = array.take([0], axis=i)
-            if array.shape[i] != 1 and not np.array_equal(array, np.broadcast_to(first, array.shape)):
-                return None
-            array = first
-            size = 1
-        full.append(size or 1)
-    return np.array(np.broadcast_to(array, full)).reshape(-1)
 
 
 def _widened(contraction: Contraction, rank: int) -> Contraction:

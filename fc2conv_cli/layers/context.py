@@ -17,7 +17,11 @@ from fc2conv_cli.sizes import Shape
 FLOATS = frozenset({ir.DataType.FLOAT, ir.DataType.FLOAT16})
 UNVERIFIABLE_FLOATS = frozenset({ir.DataType.DOUBLE, ir.DataType.BFLOAT16})
 """Onnxruntime's CPU has no Conv for these."""
+_FIRST_BFLOAT16_OPSET = 22
 INTEGERS = frozenset({ir.DataType.INT8, ir.DataType.UINT8})
+
+
+_COMPUTED_ON = "other nodes than layout nodes stand between its DequantizeLinear and the layer"
 
 
 class Operands(NamedTuple):
@@ -82,14 +86,16 @@ class Context:
             return Skip(node, reasons.CONSTANT_RESULT)
         if not left and not right:
             whys = [self._why_not_constant(v) for v in (b, a)]
-            known = [why for why in whys if why is not reasons.TWO_RUNTIME_OPERANDS]
-            return Skip(node, known[0] if known else reasons.TWO_RUNTIME_OPERANDS)
+            known = [why for why in whys if why.reason is not reasons.TWO_RUNTIME_OPERANDS]
+            return Skip(node, *(known or whys)[0])
         x, w = (b, a) if left else (a, b)
         weight, shape = first if left else second, self.shapes.shape(x)
         if isinstance(weight, Unreadable):
             return Skip(node, *weight)
         assert weight is not None  # exactly one of the two is a weight
         dtype = weight.dtype if weight.dequantization is None else weight.dequantization.dtype
+        if dtype == ir.DataType.BFLOAT16 and self.opset < _FIRST_BFLOAT16_OPSET:
+            return Skip(node, reasons.UNSUPPORTED_DTYPE, "a Conv of bfloat16 needs opset 22")
         if dtype in UNVERIFIABLE_FLOATS and not self.unverifiable:
             return Skip(node, reasons.UNVERIFIABLE, f"it is {dtype.name.lower()}")
         if dtype not in dtypes and not (dtypes is FLOATS and dtype in UNVERIFIABLE_FLOATS):
@@ -105,24 +111,31 @@ class Context:
         if self.constants.is_constant(value):
             return self.constants.find(value) or Unreadable(reasons.UNKNOWN_SHAPE, f"weight {value.name!r}")
         found = dequantization.read(value, self.constants, self.shapes)
-        return Unreadable(reasons.QUANTIZED_WEIGHT, found) if isinstance(found, str) else found
+        if not isinstance(found, str):
+            return found
+        why = self._why_not_constant(value)
+        return why if why.reason is reasons.OVERRIDABLE_WEIGHT else Unreadable(reasons.QUANTIZED_WEIGHT, found)
 
-    def _why_not_constant(self, weight: ir.Value) -> reasons.Reason:
+    def _why_not_constant(self, weight: ir.Value) -> Unreadable:
         """The first thing upstream of a weight that keeps it from being constant."""
         stack, seen = [weight], {weight}
-        verdict = reasons.TWO_RUNTIME_OPERANDS
+        runtime = Unreadable(reasons.TWO_RUNTIME_OPERANDS, "")
+        verdict = runtime
         while stack:
             value = stack.pop()
             node = value.producer()
             if self.constants.is_overridable(value):
-                verdict = reasons.OVERRIDABLE_WEIGHT
+                verdict = Unreadable(reasons.OVERRIDABLE_WEIGHT, "" if value is weight else f"{value.name!r}")
             elif node is None:
                 if value.graph in self.function_graphs:
-                    verdict = reasons.WEIGHT_IS_ARGUMENT
+                    verdict = Unreadable(reasons.WEIGHT_IS_ARGUMENT, "")
                 elif value.is_graph_input():
-                    return reasons.TWO_RUNTIME_OPERANDS
+                    return runtime
             else:
                 fresh = [v for v in node.inputs if v is not None and v not in seen]
                 seen.update(fresh)
                 stack.extend(fresh)
+                stored = node.inputs[0] if node.op_type == "DequantizeLinear" and node.inputs else None
+                if verdict is runtime and stored is not None and self.constants.is_constant(stored):
+                    verdict = Unreadable(reasons.QUANTIZED_WEIGHT, _COMPUTED_ON)
         return verdict

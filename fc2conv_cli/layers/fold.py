@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from fc2conv_cli.layers.bias import per_channel
+from fc2conv_cli.dequantization import spread
 from fc2conv_cli.layers.context import Context
+from fc2conv_cli.layers.per_channel import per_channel
+from fc2conv_cli.layers.scale import survives
 from fc2conv_cli.records import FullyConnected
 
 Array = npt.NDArray[np.float64]
@@ -30,7 +32,7 @@ def absorb_folds(layer: FullyConnected, context: Context) -> FullyConnected:
     """The layer with every BatchNormalization, Mul, Div, Add and Sub behind it that is constant along positions."""
     while (node := _follower(layer, context)) is not None:
         affine = _affine(node, layer, context)
-        folded = None if affine is None else _folded(layer, node, affine)
+        folded = None if affine is None else _folded(layer, node, affine, context)
         if folded is None:
             return layer
         layer = folded
@@ -75,8 +77,8 @@ def _affine(node: ir.Node, layer: FullyConnected, context: Context) -> _Affine |
 def _normalization(node: ir.Node, layer: FullyConnected, context: Context) -> _Affine | None:
     """https://onnx.ai/onnx/operators/onnx__BatchNormalization.html: (y - mean) / sqrt(var + epsilon) * scale + b."""
     training = node.attributes.get_int("training_mode", 0) or not node.attributes.get_int("spatial", 1)
-    if training or node.inputs[0] is not layer.y or any(v.uses() or v.is_graph_output() for v in node.outputs[1:]):
-        return None
+    if training or node.inputs[0] is not layer.y or len(node.outputs) > 1:
+        return None  # before opset 14 further outputs mean training
     rank = len(layer.contraction.y)
     found = [_numbers(v, layer, context, trailing=rank - 2) for v in node.inputs[1:5] if v is not None]
     if rank < 2 or len(found) != 4:
@@ -99,7 +101,7 @@ def _numbers(value: ir.Value, layer: FullyConnected, context: Context, trailing:
     return None if found is None else found.astype(np.float64)
 
 
-def _folded(layer: FullyConnected, node: ir.Node, affine: _Affine) -> FullyConnected | None:
+def _folded(layer: FullyConnected, node: ir.Node, affine: _Affine, context: Context) -> FullyConnected | None:
     """The layer with the node in it, unless that leaves the range of its type."""
     dtype = layer.weight.dtype.numpy()
     gain = affine.gain if layer.gain is None else layer.gain * affine.gain
@@ -108,6 +110,9 @@ def _folded(layer: FullyConnected, node: ir.Node, affine: _Affine) -> FullyConne
     with np.errstate(all="ignore"):
         if not np.isfinite(np.concatenate([gain.astype(dtype), bias.astype(dtype)])).all():
             return None
+    factors = spread(gain * layer.alpha, (layer.contraction.outs,), layer.contraction.w).astype(np.float64)
+    if not survives(context.constants.array(layer.weight), factors):
+        return None
     scales = layer.gain is not None or node.op_type not in ("Add", "Sub")
     return replace(
         layer,

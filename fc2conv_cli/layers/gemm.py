@@ -8,8 +8,8 @@ import onnx_ir as ir
 
 from fc2conv_cli.contraction import Contraction
 from fc2conv_cli.layers import reasons
-from fc2conv_cli.layers.bias import per_channel
 from fc2conv_cli.layers.context import Context, Operands
+from fc2conv_cli.layers.per_channel import per_channel
 from fc2conv_cli.layers.qdq import integer_bias
 from fc2conv_cli.layers.scale import scaled, survives
 from fc2conv_cli.records import Addend, FullyConnected, Skip

@@ -11,8 +11,8 @@ from dataclasses import replace
 import onnx_ir as ir
 
 from fc2conv_cli.layers import matmul, reasons
-from fc2conv_cli.layers.bias import per_channel
 from fc2conv_cli.layers.context import Context
+from fc2conv_cli.layers.per_channel import per_channel
 from fc2conv_cli.records import Activation, Addend, FullyConnected, Skip
 
 _FIRST_GELU_OPSET = 20

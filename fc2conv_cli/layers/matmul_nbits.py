@@ -12,9 +12,9 @@ import onnx_ir as ir
 from fc2conv_cli.constants import Constant
 from fc2conv_cli.dequantization import Dequantization
 from fc2conv_cli.layers import reasons
-from fc2conv_cli.layers.bias import per_channel
 from fc2conv_cli.layers.context import FLOATS, Context
 from fc2conv_cli.layers.matmul import product_axes
+from fc2conv_cli.layers.per_channel import per_channel
 from fc2conv_cli.records import Addend, FullyConnected, Skip
 from fc2conv_cli.sizes import Size
 from fc2conv_cli.views import axis
@@ -52,6 +52,8 @@ def match(node: ir.Node, context: Context) -> FullyConnected | Skip:
         return Skip(node, reasons.UNKNOWN_SHAPE, "its activation")
     packed = _Packed(*(node.attributes.get_int(name, 0) for name in ("K", "N", "bits", "block_size")))
     packed = packed._replace(bits=packed.bits or 4)
+    if context.opset < _FIRST_BLOCKED_OPSET:
+        return Skip(node, reasons.UNSUPPORTED_OP, "a DequantizeLinear in blocks needs opset 21")
     if (problem := _why_not(node, packed, context)) is not None:
         return Skip(node, reasons.QUANTIZED_WEIGHT, problem)
     weight = _weight(node, packed, context)
@@ -66,17 +68,20 @@ def match(node: ir.Node, context: Context) -> FullyConnected | Skip:
 
 
 def _why_not(node: ir.Node, packed: _Packed, context: Context) -> str | None:
-    if context.opset < _FIRST_BLOCKED_OPSET:
-        return "a DequantizeLinear in blocks needs opset 21"
     if packed.bits not in _TYPES:
         return f"it has {packed.bits} bits"
     if packed.block_size <= 0 or packed.in_features % packed.block_size:
         return "its last block is not whole"
     if node.attributes.get_int("accuracy_level", 0) == _INT8_ACTIVATIONS:
         return "its accuracy_level of 4 rounds the activation to int8"
-    if _input(node, 4) is not None:
-        return "its g_idx gives each feature a block of its own"
+    if (order := _input(node, 4)) is not None and not _in_order(_array(order, context), packed):
+        return "its g_idx puts features into blocks out of order"
     return None
+
+
+def _in_order(g_idx: Array | None, packed: _Packed) -> bool:
+    """Whether g_idx says what holds without it: feature k is in block k // block_size."""
+    return g_idx is not None and np.array_equal(g_idx, np.arange(packed.in_features) // packed.block_size)
 
 
 def _weight(node: ir.Node, packed: _Packed, context: Context) -> Constant | str:

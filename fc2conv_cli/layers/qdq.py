@@ -18,7 +18,9 @@ from fc2conv_cli.constants import Constant
 from fc2conv_cli.dequantization import Dequantization
 from fc2conv_cli.layers import reasons
 from fc2conv_cli.layers.context import Context
-from fc2conv_cli.layout.quantizers import is_quantizer
+from fc2conv_cli.layers.per_channel import per_channel
+from fc2conv_cli.layout.nodes import can_move
+from fc2conv_cli.layout.quantizers import is_quantizer, result_dtype
 from fc2conv_cli.records import FullyConnected, Skip
 from fc2conv_cli.views import align, refine
 
@@ -54,7 +56,7 @@ def integer_bias(value: ir.Value, layer: FullyConnected, context: Context) -> In
     found = dequantization.read(value, context.constants, context.shapes)
     if not isinstance(found, Constant) or (stored := found.dequantization) is None:
         return None
-    integers = _each(context.constants.array(found), layer)
+    integers = per_channel(context.constants.array(found), layer.contraction)
     scale, zero_point = (_scale(array, stored, layer) for array in (stored.scale, stored.zero_point))
     if integers is None or scale is None or (zero_point is None and stored.zero_point is not None):
         return None
@@ -64,16 +66,7 @@ def integer_bias(value: ir.Value, layer: FullyConnected, context: Context) -> In
 def _scale(array: Array | None, stored: Dequantization, layer: FullyConnected) -> Array | None:
     if array is None or array.ndim == 0:
         return array
-    return _each(dequantization.spread(array, stored.scale_axes, stored.axes), layer)
-
-
-def _each(array: Array, layer: FullyConnected) -> Array | None:
-    """The array itself if it has a number for each output, in order, and for nothing else."""
-    count = layer.contraction.out_features
-    whole = layer.contraction.y and set(layer.contraction.y[-1]) == set(layer.contraction.outs)
-    if not whole or not 0 < array.ndim <= len(layer.contraction.y):
-        return None
-    return array.reshape(-1) if array.size == count == array.shape[-1] else None
+    return per_channel(dequantization.spread(array, stored.scale_axes, stored.axes), layer.contraction)
 
 
 def absorb_tail(layer: FullyConnected, context: Context) -> FullyConnected:
@@ -93,6 +86,8 @@ def absorb_tail(layer: FullyConnected, context: Context) -> FullyConnected:
         tail.append(node)
         value = node.outputs[0]
         if node.op_type == "QuantizeLinear" and is_quantizer(node, context.shapes):
+            if not can_move(result_dtype(node, context.shapes)):
+                return layer
             return replace(layer, tail=tuple(tail), y=value, absorbed=(*layer.absorbed, *tail))
         if node.domain != "" or node.op_type not in _CLAMPS or len(tail) > 1:
             return layer

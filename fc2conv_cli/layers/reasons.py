@@ -68,7 +68,7 @@ QUANTIZED_WEIGHT = Reason(
 UNSUPPORTED_OP = Reason(
     "FC2C-UNSUPPORTED-OP",
     "this spelling of a fully connected layer cannot be written as a convolution and standard operators",
-    "Export the layer as Gemm or MatMul, for example with graph optimisations off.",
+    "Export the layer as Gemm or MatMul, for example with graph optimisations off, or the model at a later opset.",
     "The operator multiplies by a constant matrix and is known to be a fully connected layer, but what else it does "
     "has no standard operator in the model's opset: an activation that is unknown, or one that a later opset brought.",
 )
@@ -83,14 +83,14 @@ UNVERIFIABLE = Reason(
     "onnxruntime's CPU cannot run this layer or its convolution, so that nothing could be verified there",
     "Give --allow-unverifiable to convert it and compare in ONNX's reference evaluator, or export in float32.",
     "Onnxruntime's CPU has no Conv for float64 and bfloat16, and no GemmFastGelu at all. The ONNX standard has a Conv "
-    "for them, and with --allow-unverifiable such layers are converted; both models are then run in ONNX's reference "
-    "evaluator, which is slow but knows every standard operator. Whether the device runs the result is for you to "
-    "find out.",
+    "for them (for bfloat16 from opset 22 on), and with --allow-unverifiable such layers are converted; both models "
+    "are then run in ONNX's reference evaluator, which is slow but knows every standard operator. Whether the device "
+    "runs the result is for you to find out.",
 )
 UNKNOWN_SHAPE = Reason(
     "FC2C-UNKNOWN-SHAPE",
     "the rank of the activation, or the shape of the weight, is not known",
-    "Give the model's inputs a shape, or register the custom op that hides it; a dim may stay symbolic.",
+    "Give the model's inputs a shape, or the value in front of the layer a value_info; a dim may stay symbolic.",
     "Where each axis goes depends on the rank of the activation, and the kernel on the shape of the weight. "
     "Neither onnx_shape_inference nor onnx itself could tell, nor does the file. A custom operator upstream, "
     "a Squeeze without axes on a symbolic shape, or a local function that is called at two ranks are usual "
@@ -107,7 +107,8 @@ AMBIGUOUS_BROADCAST = Reason(
 NO_EQUAL_KERNEL = Reason(
     "FC2C-NO-EQUAL-KERNEL",
     "onnxruntime has no integer convolution that gives the same integers as this layer",
-    "Quantise with types that have one: uint8 activations with uint8 weights, int8 with int8, or a reduced range. "
+    "Quantise with types that have one, and one zero point for all weights: uint8 activations with uint8 weights, "
+    "int8 with int8, or a reduced range. "
     "--allow-unverifiable converts what the standard allows, and compares in ONNX's reference evaluator.",
     "Integer results are to be equal, not close, and onnxruntime's kernels bound what can be equal. QLinearConv "
     "and ConvInteger have one zero point for all weights, and scalar scales of the activation. MatMulInteger of "

@@ -49,9 +49,19 @@ def fits(factor: float, dtype: ir.DataType) -> bool:
     return dtype != ir.DataType.BFLOAT16
 
 
-def survives(array: Array, factor: float) -> bool:
-    """Whether the scaled array neither overflows nor underflows anywhere."""
+def survives(array: Array, factor: float | npt.NDArray[np.float64]) -> bool:
+    """Whether the scaled array neither overflows nor underflows anywhere.
+
+    Args:
+        array: The array.
+        factor: One factor, or an array of factors that broadcasts against it.
+    """
     least, _ = _NORMAL[ir.DataType.from_numpy(array.dtype)]
-    product, finite = scaled(array, factor), np.isfinite(array)
-    lost = (np.abs(product) < least) & (np.abs(array) >= least)
+    if isinstance(factor, np.ndarray):
+        with np.errstate(all="ignore"):
+            product: Array = (array.astype(np.float64) * factor).astype(array.dtype)
+        finite = np.isfinite(array) & (factor != 0)
+    else:
+        product, finite = scaled(array, factor), np.isfinite(array)
+    lost = (np.abs(product) < least) & (np.abs(array) >= least) & finite
     return bool(np.isfinite(product[finite]).all() and not lost.any())

@@ -51,6 +51,7 @@ class Builder:
         self._integers: dict[tuple[ir.Graph, tuple[int, ...]], ir.Value] = {}
         self._anchor: ir.Node | None = None
         self._latest: ir.Node | None = None
+        self._added: list[ir.Node] = []
         self._origin: tuple[ir.Node, ...] = ()
         self._dtype: ir.DataType | None = None
 
@@ -115,6 +116,7 @@ class Builder:
         self._describe(node.outputs[0], f"{node.name}_output", shape, dtype)
         self._graph.insert_before(self._anchor, node)
         self._latest = node
+        self._added.append(node)
         return node.outputs[0]
 
     def _describe(self, value: ir.Value, name: str, shape: Shape, dtype: ir.DataType | None) -> None:
@@ -139,6 +141,10 @@ class Builder:
             else:
                 value = self.node(step.op, [value], {"axes": step.argument}, step.shape, label)
         return value
+
+    def latest(self, count: int) -> list[ir.Node]:
+        """The nodes that were added last, in order."""
+        return self._added[len(self._added) - count :]
 
     def take_over(self, y: ir.Value, value: ir.Value, nodes: Sequence[ir.Node]) -> None:
         """Let `value` stand wherever `y` stood, and take out the nodes that computed `y`.
@@ -168,7 +174,8 @@ class Builder:
         """Add a constant to `home` or else to this graph; its name is made unique. In a function it is a node."""
         if self._graph in self._functions:
             return self._constant_node(name, tensor)
-        graph = home or self._graph
+        # Up to IR version 3 initializers are inputs too, which a branch cannot have.
+        graph = self._main if self._list_initializers else home if isinstance(home, ir.Graph) else self._graph
         value = ir.Value(
             name=self.fresh(name),
             shape=ir.Shape(tensor.shape.numpy()),
@@ -177,7 +184,7 @@ class Builder:
         )
         tensor.name = value.name
         graph.register_initializer(value)
-        if self._list_initializers and graph is self._main:
+        if self._list_initializers:
             graph.inputs.append(value)
         self.shapes.record(value, tuple(Size.of(d) for d in tensor.shape.numpy()), tensor.dtype)
         return value

@@ -61,6 +61,7 @@ class _Writer:
         build.at(layer.absorbed[-1], layer.absorbed, layer.dtype)
         value = self._convolution(planned, value, quantization[1:], name)
         value = self._repeated(value, layer.tail, layer.dtype, name)
+        tail = build.latest(len(layer.tail))
         build.at(layer.absorbed[-1], layer.absorbed, self._shapes.dtype(value))
         donor = self._donor(planned) if any(s.argument == COMPUTED for s in form.write_steps) else None
         value = build.steps(value, form.write_steps, name, donor)
@@ -68,6 +69,8 @@ class _Writer:
             value = self._rescaled(layer.integer.rescale, value, quantization[:1], name)
         value = self._finished(layer, value, name)
         build.take_over(layer.y, value, layer.absorbed)
+        for node, again in zip(layer.tail, tail, strict=True):
+            again.name = node.name
         self._replaced[layer.y] = value
 
     def _read(self, planned: PlannedLayer, name: str) -> tuple[ir.Value, ...]:
@@ -78,10 +81,12 @@ class _Writer:
         layer, form = planned.layer, planned.form
         source = self._current(form.source)
         quantizes = layer.integer is not None and layer.integer.quantizes
-        key = (source, layer.node.graph, form.read.movement, form.repeats, quantizes)
+        key = (source, layer.node.graph, form.lifted, form.read.movement, form.repeats, quantizes)
         if key not in self._reads:
             dtype = self._read_dtype(planned)
             self._build.at(layer.node, layer.absorbed, dtype)
+            for node in form.lifted:
+                source = self._build.repeat(node, source, self._shapes.shape(node.outputs[0]) or (), dtype, name)
             value = self._build.steps(source, form.read_steps, name)
             value = self._repeated(value, form.repeats, dtype, name)
             shape = form.read.target_shape

@@ -53,10 +53,14 @@ class Kernels:
         def kernel() -> Array:
             array = view.apply(constants.array(weight))
             array = array if alpha == 1 else scaled(array, alpha)
-            return array if gain is None else (array.astype(np.float64) * gain.reshape(-1, 1, 1, 1)).astype(array.dtype)
+            if gain is None:
+                return array
+            with np.errstate(all="ignore"):  # `fold` has made sure that what was finite stays so
+                return (array.astype(np.float64) * gain.reshape(-1, 1, 1, 1)).astype(array.dtype)
 
         stored = weight.dequantization
-        home = weight.origin.graph if weight.origin.is_initializer() else None
+        maker = weight.origin.producer()
+        home = weight.origin.graph if maker is None else maker.graph
         factors = (alpha, None if gain is None else gain.tobytes())
         movement = (*(v.movement for v in weight.views), view.movement)
         key = (weight.origin, movement, factors, self._build.scope(home))

@@ -18,6 +18,11 @@ LONGEST_CHAIN = 32
 """Layout nodes in a row that are looked at together; longer chains exist only to make tools slow."""
 
 
+def can_move(dtype: ir.DataType | None) -> bool:
+    """Whether onnxruntime's layout nodes take a type: none of less than 8 bits, nor a float of 8."""
+    return dtype is None or (dtype.bitwidth >= 8 and not dtype.name.startswith("FLOAT8"))
+
+
 @dataclass(frozen=True)
 class LayoutCount:
     """Layout nodes of a model that run (those that only rearrange constants do not count).
@@ -38,15 +43,18 @@ def count_layout_nodes(model: ir.Model, is_constant: Callable[[ir.Value], bool])
     return LayoutCount(moved.count("Transpose"), sum(op in _REGROUPS and op != "Identity" for op in moved))
 
 
+def is_layout_node(node: ir.Node) -> bool:
+    """Whether a node only rearranges its first input, be it in a way that no view can express."""
+    return node.domain == "" and (node.op_type in _REGROUPS or node.op_type == "Transpose")
+
+
 def view_of(node: ir.Node, shapes: Shapes) -> View | None:
     """What a layout node does, as a view from its first input to its output.
 
     Returns:
         None when the node is no layout op, or when the shapes that are known do not show what it does.
     """
-    if node.domain != "" or not node.inputs or node.inputs[0] is None:
-        return None
-    if node.op_type not in _REGROUPS and node.op_type != "Transpose":
+    if not is_layout_node(node) or not node.inputs or node.inputs[0] is None:
         return None
     source = shapes.shape(node.inputs[0])
     if source is None:

@@ -21,8 +21,8 @@ from typing import NamedTuple
 import onnx_ir as ir
 
 from fc2conv_cli.contraction import Contraction
-from fc2conv_cli.layout.nodes import LONGEST_CHAIN, view_of
-from fc2conv_cli.layout.quantizers import is_quantizer, undoes
+from fc2conv_cli.layout.nodes import LONGEST_CHAIN, can_move, is_layout_node, view_of
+from fc2conv_cli.layout.quantizers import is_quantizer, source_dtype, undoes
 from fc2conv_cli.layout.scales import ScaleForm, scale_form
 from fc2conv_cli.layout.steps import Step, cost, steps
 from fc2conv_cli.records import FullyConnected
@@ -39,6 +39,7 @@ class ConvForm:
     Attributes:
         source: The value that it reads.
         read: From the source to the 4-D input (N, C, H, W).
+        lifted: Layout nodes that are done on the source first, as they are.
         repeats: QuantizeLinear and DequantizeLinear between the source and the layer, which follow the read.
         weight: From the weight, as the node sees it, to (out channels, in channels of a group, kH, kW).
         scale: How the scale of a quantised weight lies along that; None if no DequantizeLinear can say it.
@@ -52,6 +53,7 @@ class ConvForm:
 
     source: ir.Value
     read: View
+    lifted: tuple[ir.Node, ...]
     repeats: tuple[ir.Node, ...]
     weight: View
     scale: ScaleForm | None
@@ -89,10 +91,14 @@ def conv_forms(layer: FullyConnected, shapes: Shapes, taken: Container[ir.Node] 
         shapes: Shapes of all values.
         taken: Nodes that layers absorb, so that nothing can be read from between them.
     """
+    offered = False
     for source in reversed(_sources(layer, shapes, taken)):
         for form in _forms(source):
-            if not (source.is_dequantized and form.read_steps):
+            if not (source.stays_put and (form.read_steps or source.lifted)):
+                offered = True
                 yield form
+    if not offered:  # integers that nothing can move, or a DequantizeLinear outside a loop
+        yield from _forms(_Source(layer.x, layer.contraction))
 
 
 def _forms(source: _Source) -> Iterator[ConvForm]:
@@ -108,24 +114,26 @@ class _Source(NamedTuple):
     Attributes:
         value: The value.
         contraction: The layer as seen from there.
+        lifted: Layout nodes between, which do not fit the layer's factors: they are to be done first, as they are.
         repeats: What quantises and dequantises on the way to the layer.
-        is_dequantized: Whether a DequantizeLinear is right above, from which no layout op is to part the layer.
+        stays_put: Whether no layout node is to follow: a DequantizeLinear is right above, from which none is to part
+            the layer, or runtimes do not move its type.
         saved: Cost of the layout nodes that then nobody reads.
     """
 
     value: ir.Value
     contraction: Contraction
-    repeats: tuple[ir.Node, ...]
-    is_dequantized: bool
-    saved: int
+    lifted: tuple[ir.Node, ...] = ()
+    repeats: tuple[ir.Node, ...] = ()
+    stays_put: bool = False
+    saved: int = 0
 
 
 def _sources(layer: FullyConnected, shapes: Shapes, taken: Container[ir.Node]) -> list[_Source]:
     """The values that the layer can read: its input, and whatever only layout ops and quantizers lie between."""
-    sources = [_Source(layer.x, layer.contraction, (), False, 0)]
-    free = True
-    while len(sources) < LONGEST_CHAIN:
-        here = sources[-1]
+    sources = [_Source(layer.x, layer.contraction)]
+    here, free = sources[0], True
+    for _ in range(LONGEST_CHAIN):
         node = here.value.producer()
         if node is None or node.graph is not layer.node.graph or node in taken:
             return sources  # what is outside a loop body is not to be done in every turn
@@ -134,8 +142,10 @@ def _sources(layer: FullyConnected, shapes: Shapes, taken: Container[ir.Node]) -
         if further is None:
             return sources
         if not here.repeats and further.repeats:
-            sources = [here._replace(is_dequantized=True)]
-        sources.append(further)
+            sources = [here._replace(stays_put=True)]
+        here = further
+        if here.repeats or not here.lifted:
+            sources.append(here)
     return sources
 
 
@@ -147,11 +157,12 @@ def _above(here: _Source, node: ir.Node, shapes: Shapes, *, free: bool) -> _Sour
     if is_quantizer(node, shapes):
         redundant = here.repeats and undoes(here.repeats[0], node)
         repeats = here.repeats[1:] if redundant else (node, *here.repeats)
-        return here._replace(value=above, repeats=repeats)
+        return here._replace(value=above, repeats=repeats, stays_put=not can_move(source_dtype(node, shapes)))
     view = view_of(node, shapes)
-    further = None if view is None else here.contraction.seen_from(view)
+    further = None if view is None or here.lifted else here.contraction.seen_from(view)
     if view is None or further is None:
-        return None
+        may_lift = is_layout_node(node) and not here.repeats and shapes.shape(node.outputs[0]) is not None
+        return here._replace(value=above, lifted=(node, *here.lifted)) if may_lift else None
     return here._replace(value=above, contraction=further, saved=here.saved + cost(steps(view)) * free)
 
 
@@ -224,6 +235,7 @@ def _form(source: _Source, layout: _Layout) -> ConvForm:
     return ConvForm(
         source.value,
         read=View(contraction.x, layout),
+        lifted=source.lifted,
         repeats=source.repeats,
         weight=weight,
         scale=scale_form(contraction.scale, weight.target),

@@ -14,6 +14,7 @@ import onnx_ir as ir
 from fc2conv_cli.graphs import is_overridable
 from fc2conv_cli.layout.builder import Builder
 from fc2conv_cli.layout.kernels import Stored
+from fc2conv_cli.layout.nodes import can_move
 from fc2conv_cli.layout.steps import regroup
 from fc2conv_cli.sizes import shape_of
 
@@ -43,9 +44,12 @@ def reuse(model: ir.Model, build: Builder, stored: Mapping[ir.Value, Sequence[St
         The weights that are stored more than once for all that.
     """
     for origin, kernels in stored.items():
-        alike = [kernel.value for kernel in kernels if kernel.same_bytes and kernel.value.is_initializer()]
+        maker = origin.producer()
+        home = origin.graph if maker is None else maker.graph
+        alike = [k.value for k in kernels if k.same_bytes and k.value.is_initializer() and k.value.graph is home]
         tensor = ir.convenience.get_const_tensor(origin)
-        if tensor is not None and _is_read(origin) and alike and _may_go(model, origin):
+        movable = tensor is not None and can_move(tensor.dtype)
+        if tensor is not None and movable and _is_read(origin) and alike and _may_go(model, origin):
             _read_from(build, origin, tensor, alike[0])
             build.released.append(origin)
         sizes = [_size(kernel.value) for kernel in kernels]

@@ -122,7 +122,7 @@ def _layer_row(planned: PlannedLayer) -> tuple[str, ...]:
         format_shape(layer.contraction.position_shape),
         f"{layer.parameters:,}",
         f"{layer.macs.static:,}" if layer.macs.static is not None else str(layer.macs),
-        f"Conv {height}x{width}" + (f", {form.group} groups" if form.group > 1 else ""),
+        f"{layer.becomes} {height}x{width}" + (f", {form.group} groups" if form.group > 1 else ""),
         format_shape(form.read.target_shape),
         format_shape(form.write.source_shape),
     )
@@ -131,7 +131,7 @@ def _layer_row(planned: PlannedLayer) -> tuple[str, ...]:
 def _around(planned: PlannedLayer) -> str:
     """The nodes that the layer takes on its own; those of neighbours that cancel are gone in the file."""
     form = planned.form
-    return " ".join([*(s.op for s in form.read_steps), "Conv", *(s.op for s in form.write_steps)])
+    return " ".join([*(s.op for s in form.read_steps), planned.layer.becomes, *(s.op for s in form.write_steps)])
 
 
 def _skips(console: Console, title: str, skips: list[Skip]) -> None:
@@ -226,7 +226,10 @@ def _notes(console: Console, notes: tuple[str, ...]) -> None:
 def _closing(report: ConversionReport) -> Text:
     if report.status == "written":
         checked = "" if report.verification else ", UNVERIFIED (--no-verify)"
-        return Text(f"wrote {report.output}{checked}", style="bold green" if report.verification else "bold yellow")
+        data = "" if report.data is None else f" with its weights in {report.data}"
+        return Text(
+            f"wrote {report.output}{data}{checked}", style="bold green" if report.verification else "bold yellow"
+        )
     if report.status == "planned":
         return Text("dry run: nothing written")
     if report.status == "layers left":

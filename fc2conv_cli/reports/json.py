@@ -37,6 +37,7 @@ def conversion(report: ConversionReport) -> dict[str, Any]:
         "passed": report.passed,
         "verified": report.verified,
         "output": None if report.output is None else str(report.output),
+        "data": None if report.data is None else str(report.data),
         "failed": None if report.failed is None else str(report.failed),
         **plan(report.plan),
         "layout_nodes": {
@@ -83,6 +84,7 @@ def _layer(planned: PlannedLayer) -> dict[str, Any]:
         "macs": layer.macs.static if layer.macs.static is not None else str(layer.macs),
         "folded": [node_label(node) for node in layer.folded],
         "conv": {
+            "op_type": layer.becomes,
             "reads": form.source.name,
             "kernel_shape": list(form.kernel_shape),
             "input_shape": _dims(form.read.target_shape),

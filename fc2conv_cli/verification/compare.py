@@ -18,6 +18,7 @@ from fc2conv_cli.verification.inputs import (
     dynamic_dims,
     integer_limits,
     larger_cases,
+    replacements,
     sample,
     usual_cases,
 )
@@ -26,7 +27,10 @@ from fc2conv_cli.verification.metrics import Deviation, Tolerance, compare, tole
 from fc2conv_cli.verification.report import OutputReport, VerifyReport
 from fc2conv_cli.verification.runner import Model, Port, RunError, Runner
 
-_UNVERIFIED = "Nothing can be verified. `fc2conv convert --no-verify` would write the result unverified."
+_UNVERIFIED = (
+    "Nothing can be verified. --allow-unverifiable asks ONNX's reference evaluator instead; "
+    "`fc2conv convert --no-verify` writes a result unverified."
+)
 
 
 @dataclass(frozen=True)
@@ -89,8 +93,24 @@ def compare_models(original: Path, converted: Path, settings: Settings, frozen: 
     try:
         precise = _compare(_reference(), original, converted, settings, facts, frozen)
     except UnrunnableModelError:
+        if not report.runs:
+            raise
         return report
-    return replace(precise, notes=(*precise.notes, *_verdict_of_onnxruntime(report))) if precise.passed else report
+    if precise.passed:
+        return replace(precise, notes=(*precise.notes, *_verdict_of_onnxruntime(report)))
+    again = f"with sums in double precision, in {precise.engine}, they differ too: {_apart(precise)}"
+    return replace(report, notes=(*report.notes, again)) if report.runs else precise
+
+
+def _apart(report: VerifyReport) -> str:
+    """By how much the outputs that differ do."""
+    if report.failures:
+        return report.failures[0]
+    return ", ".join(
+        f"{o.name!r} by up to {o.worst.max_abs:.3g} ({o.worst.max_relative:.2g} of the largest value)"
+        for o in report.outputs
+        if not o.passed and o.worst is not None
+    )
 
 
 class _Engine(NamedTuple):
@@ -113,12 +133,9 @@ def _verdict_of_onnxruntime(report: VerifyReport) -> tuple[str, ...]:
     """What kept onnxruntime from seeing that the models agree."""
     if report.failures:
         return report.failures
-    apart = ", ".join(
-        f"{o.name!r} by up to {o.worst.max_abs:.3g}" for o in report.outputs if not o.passed and o.worst is not None
-    )
     return (
-        f"in onnxruntime they differ in {apart}: there float sums in another order flip the rounding of a quantised "
-        "value, or sums of integers saturate; with sums in double precision, as above, neither happens",
+        f"in onnxruntime they differ in {_apart(report)}: there float sums in another order flip the rounding of a "
+        "quantised value, or sums of integers saturate; with sums in double precision, as above, neither happens",
     )
 
 
@@ -130,11 +147,15 @@ def _compare(
     except RunError as error:
         raise UnrunnableModelError(original, f"{engine.name} cannot load it: {error}", hint=_UNVERIFIED) from error
     _check_comparable(original, reference, facts)
-    gathered = {port.name: _Gathered(port, settings, facts.coarsest_float) for port in reference.outputs}
+    gathered = {
+        port.name: _Gathered(port, settings, facts.coarsest_floats.get(port.name, "float64"))
+        for port in reference.outputs
+    }
     try:
         candidate = engine.load(converted)
     except RunError as error:
-        outcome = _Outcome(failures=[f"{engine.name} cannot load the converted model: {error}"])
+        advice = "" if settings.reference else " (--allow-unverifiable asks ONNX's reference evaluator)"
+        outcome = _Outcome(failures=[f"{engine.name} cannot load the converted model: {error}{advice}"])
         return _report(engine, original, converted, settings, outcome, gathered)
     ours, theirs = ((*runner.inputs, *runner.overridable) for runner in (reference, candidate))
     outcome = _Outcome(failures=compare_inputs([port for port in ours if port.name not in frozen], theirs))
@@ -177,6 +198,8 @@ class _Gathered:
     infinities: float = 0.0
     finite: bool = False
     largest: float = 0.0
+    integers: set[int] = field(default_factory=set)
+    elements: int = 0
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -184,6 +207,10 @@ class _Gathered:
         notes = [f"{what} in both models at up to {share:.3g} of the places" for what, share in odd if share]
         if self.worst is not None and not self.finite:
             notes.append("no finite value was compared, so this shows nothing")
+        elif self.elements and self.largest == 0:
+            notes.append("all values are 0, so this shows nothing")
+        elif self.elements > 1 and len(self.integers) == 1:
+            notes.append(f"every value of every run is {next(iter(self.integers))}, so this shows little")
         elif self.tolerance is not None and 0 < self.largest <= self.tolerance.atol:
             notes.append(
                 f"all values are within atol ({self.largest:.3g}), so this shows little: give a smaller --atol"
@@ -217,6 +244,9 @@ class _Gathered:
         self.rtol_to_pass = max(self.rtol_to_pass, rtol)
         self.finite = self.finite or bool(np.isfinite(ours).any() if "float" in self.dtype else ours.size)
         self.largest = max(self.largest, deviation.max_reference)
+        self.elements += ours.size
+        if ours.size and ours.dtype.kind in "iu":
+            self.integers.update({int(ours.min()), int(ours.max())})
         self.nans, self.infinities = max(self.nans, deviation.nans), max(self.infinities, deviation.infinities)
 
     def _fail(self, failure: str) -> None:
@@ -305,14 +335,24 @@ class _Comparison:
                     break
                 if k == 0:
                     outcome.cases.append(sizes)
+                    self._run_overridden(feeds, sizes, outcome)
         return outcome
 
-    def _run_once(self, feeds: Mapping[str, Array], sizes: Sizes, outcome: _Outcome) -> bool:
+    def _run_overridden(self, feeds: Mapping[str, Array], sizes: Sizes, outcome: _Outcome) -> None:
+        """Once more with other values for the floats that a caller may override; no matter if the original refuses."""
+        theirs = {port.name for port in self.candidate.overridable}
+        ports = [p for p in self.reference.overridable if p.name in theirs and "float" in (p.dtype or "")]
+        if ports:
+            defaults = replacements(ports, sizes, (self.settings.seed,))
+            self._run_once({**feeds, **defaults}, sizes, outcome, optional=True)
+
+    def _run_once(self, feeds: Mapping[str, Array], sizes: Sizes, outcome: _Outcome, *, optional: bool = False) -> bool:
         where = f" at {_sizes_text(sizes)}" if sizes else ""
         try:
             expected = self.reference.run(feeds)
         except RunError as error:
-            outcome.refusals.append((sizes, str(error)))
+            if not optional:
+                outcome.refusals.append((sizes, str(error)))
             return False
         try:
             actual = self.candidate.run(feeds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,15 +38,15 @@ class Facts:
         table_lengths: For each integer input that is an index: the length of the shortest table that it looks up.
         unranked: Names of the inputs whose rank the file does not say.
         random: The label of a node whose result differs from run to run; None without one.
-        coarsest_float: The coarsest float type that it computes in: an output may be cast to a finer one, but is
-            no more precise for it.
+        coarsest_floats: By output: the coarsest float type that it is computed in. An output may be cast to a finer
+            one, but is no more precise for it.
         quantized: Whether it rounds to integers or sums integers anywhere, as quantised models do.
     """
 
     table_lengths: Mapping[str, int]
     unranked: frozenset[str]
     random: str | None
-    coarsest_float: str
+    coarsest_floats: Mapping[str, str]
     quantized: bool
 
 
@@ -55,9 +55,9 @@ def facts_of(path: Path) -> Facts:
     model = load(path)
     shapes = infer(model) if _has_integer_input(model) else Shapes()
     unranked = frozenset(v.name for v in model.graph.inputs if v.name and v.shape is None)
-    return Facts(
-        _table_lengths(model, shapes), unranked, _random_node(model), _coarsest_float(model), _is_quantized(model)
-    )
+    constants = Constants(model, shapes)
+    lengths, coarsest = _table_lengths(model, shapes, constants), _coarsest_floats(model, constants)
+    return Facts(lengths, unranked, _random_node(model), coarsest, _is_quantized(model))
 
 
 def _is_quantized(model: ir.Model) -> bool:
@@ -90,25 +90,58 @@ def _has_integer_input(model: ir.Model) -> bool:
     return any(v.dtype is not None and v.dtype.is_integer() for v in model.graph.inputs)
 
 
-def _coarsest_float(model: ir.Model) -> str:
-    found: set[ir.DataType | None] = set()
-    for graph in all_graphs(model):
-        found.update(v.dtype for v in (*graph.inputs, *graph.initializers.values()))
-        for node in graph:
-            found.update(v.dtype for v in node.outputs)
-            if any(attribute.is_ref() for attribute in node.attributes.values()):
-                continue
-            tensor = node.attributes.get("value")
-            if node.op_type == "Constant" and tensor is not None:
-                found.add(tensor.as_tensor().dtype)
-            if node.op_type == "Cast":
-                found.add(ir.DataType(node.attributes.get_int("to", 0)))
-    return next((name for dtype, name in _COARSEST_FIRST.items() if dtype in found), "float64")
+def _coarsest_floats(model: ir.Model, constants: Constants) -> dict[str, str]:
+    """By output: the coarsest float type among the nodes above it that depend on an input."""
+    found: dict[str, str] = {}
+    for output in model.graph.outputs:
+        dtypes = {output.dtype}
+        for node in _above(output, model):
+            if not node.outputs or not constants.is_constant(node.outputs[0]):
+                dtypes.update(_float_types(node))
+        name = next((name for dtype, name in _COARSEST_FIRST.items() if dtype in dtypes), "float64")
+        found[output.name or ""] = name
+    return found
 
 
-def _table_lengths(model: ir.Model, shapes: Shapes) -> dict[str, int]:
+def _above(output: ir.Value, model: ir.Model) -> Iterator[ir.Node]:
+    """Every node that an output depends on, with those of bodies and functions on the way."""
+    stack, seen = [output.producer()], set()
+    functions = {(f.domain, f.name): f for f in model.functions.values()}
+    while stack:
+        node = stack.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        yield node
+        inner = [body for attribute in node.attributes.values() for body in _bodies(attribute)]
+        if (function := functions.get((node.domain, node.op_type))) is not None:
+            inner.append(function.graph)
+        stack.extend(n for body in inner for n in body)
+        stack.extend(v.producer() for v in node.inputs if v is not None)
+
+
+def _bodies(attribute: ir.Attr) -> list[ir.Graph]:
+    if attribute.is_ref():
+        return []
+    if attribute.type == ir.AttributeType.GRAPH:
+        return [attribute.as_graph()]
+    return list(attribute.as_graphs()) if attribute.type == ir.AttributeType.GRAPHS else []
+
+
+def _float_types(node: ir.Node) -> set[ir.DataType | None]:
+    """The types that a node computes in, as far as the file says; what it only casts or dequantises does not count."""
+    found = {v.dtype for v in node.outputs}
+    if any(attribute.is_ref() for attribute in node.attributes.values()):
+        return found
+    if node.op_type == "Cast":
+        return {*found, ir.DataType(node.attributes.get_int("to", 0))}
+    tensors = [ir.convenience.get_const_tensor(v) for v in node.inputs if v is not None]
+    runtime = {v.dtype for v in node.inputs if v is not None and v.is_graph_input()}
+    return found | runtime | {tensor.dtype for tensor in tensors if tensor is not None}
+
+
+def _table_lengths(model: ir.Model, shapes: Shapes, constants: Constants) -> dict[str, int]:
     """Follow each input through nodes that keep its values, to Gather, GatherElements and OneHot."""
-    constants = Constants(model, shapes)
     lengths: dict[str, int] = {}
     for value in model.graph.inputs:
         found = [n for use in _uses_through(value) if (n := _table_length(*use, shapes, constants)) is not None]

@@ -102,9 +102,16 @@ def sample(
             low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
             feeds[port.name] = rng.integers(low, high, shape, dtype, endpoint=True)  # quantised values, no indices
         else:
-            high = min(limit, tables.get(port.name, limit))
+            length = tables.get(port.name, limit)
+            high = length if limit == _INTEGER_LIMITS[0] else min(limit, length)
             feeds[port.name] = np.asarray(rng.integers(0, max(high, 1), shape)).astype(dtype)
     return feeds
+
+
+def replacements(ports: Sequence[Port], sizes: Sizes, seed: Sequence[int]) -> dict[str, Array]:
+    """Values to override float initializers with: 0.5 to 1.5, so that variances stay positive."""
+    rng = np.random.default_rng(list(seed))
+    return {p.name: np.asarray(rng.uniform(0.5, 1.5, _shape(p, sizes))).astype(np.dtype(p.dtype)) for p in ports}
 
 
 def _dim_name(port: Port, axis: int, dim: str | None) -> str:

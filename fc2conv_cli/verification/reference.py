@@ -17,9 +17,8 @@ import onnx
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 from onnx.reference.ops.op_conv import Conv as _Conv
-from onnx.reference.ops.op_dequantize_linear import DequantizeLinear_21
-from onnx.reference.ops.op_quantize_linear import QuantizeLinear_21
 
+from fc2conv_cli.verification.contrib import OPERATORS
 from fc2conv_cli.verification.runner import Port, RunError
 
 Array = npt.NDArray[Any]
@@ -65,28 +64,6 @@ class Conv(_Conv):
         return (result.astype(X.dtype),)
 
 
-class QuantizeLinear(QuantizeLinear_21):
-    """Onnxruntime's own operator, which is the standard one with more types."""
-
-    op_domain = "com.microsoft"
-
-
-class DequantizeLinear(DequantizeLinear_21):
-    """Onnxruntime's own operator, which is the standard one with more types."""
-
-    op_domain = "com.microsoft"
-
-
-class GemmFastGelu(OpRun):
-    """Onnxruntime's operator: a product, a bias, and the Gelu that tanh approximates."""
-
-    op_domain = "com.microsoft"
-
-    def _run(self, x: Array, w: Array, bias: Array | None = None) -> tuple[Array]:
-        z = np.matmul(_wide(x), _wide(w)) + (0.0 if bias is None else _wide(bias))
-        return ((0.5 * z * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3)))).astype(x.dtype),)
-
-
 class ReferenceRunner:
     """A model that is loaded and can be run; the counterpart of `Runner`."""
 
@@ -101,8 +78,7 @@ class ReferenceRunner:
         """
         try:
             proto = onnx.load(model)
-            ops = [MatMul, Gemm, Conv, QuantizeLinear, DequantizeLinear, GemmFastGelu]
-            self._evaluator = ReferenceEvaluator(proto, new_ops=ops)
+            self._evaluator = ReferenceEvaluator(proto, new_ops=[MatMul, Gemm, Conv, *OPERATORS])
         except Exception as error:  # whatever an operator raises
             raise RunError(_one_line(error)) from error
         initializers = {tensor.name for tensor in proto.graph.initializer}

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from helpers import assert_close, converted, model, ops, random, run, value
+from helpers import assert_close, converted, model, ops, random, run, save, value
 from onnx import helper
+
+from fc2conv_cli import convert
 
 C = 6
 
@@ -71,8 +73,38 @@ def test_it_is_folded_when_asked(tmp_path: Path, name: str) -> None:
         assert_close(run(path, x), run(proto, x))
 
 
+@pytest.mark.parametrize(
+    ("size", "factor", "dtype"), [(1e38, 8, np.float32), (1e-3, 1e-4, np.float16), (1e3, 1e3, np.float16)]
+)
+def test_a_factor_that_the_weight_does_not_survive(tmp_path: Path, size: float, factor: float, dtype: type) -> None:
+    kind = int(helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+    constants = {"w": np.full((8, C), size, dtype), "g": np.array(factor, dtype)}
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["z"], name="fc"), node("Mul", ["z", "g"])]
+    proto = model(nodes, [value("x", ["N", 8], kind)], [value("y", ["N", C], kind)], constants)
+    path, report = converted(proto, tmp_path, fuse=True)
+    assert not report.plan.layers[0].layer.folded
+    assert "Mul" in ops(path)
+
+
+def test_a_normalisation_that_trains(tmp_path: Path) -> None:
+    constants = {k: _positive(i) for i, k in enumerate("gbmv")} | {"w": random((8, C))}
+    outputs = ["y", "m", "v", "sm", "sv"]
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["z"], name="fc"),
+        helper.make_node("BatchNormalization", ["z", "g", "b", "m", "v"], ["y", "", "", "", ""]),
+    ]
+    nodes[1].output[:] = ["y", *(f"unused_{name}" for name in outputs[1:])]
+    proto = model(nodes, [value("x", [4, 8])], [value("y", [4, C])], constants, opset=9, ir_version=4)
+    report = convert(save(proto, tmp_path / "m.onnx"), tmp_path / "o.onnx", fuse=True, verify=False)
+    assert not report.plan.layers[0].layer.folded
+
+
+def _positive(seed: int) -> np.ndarray:
+    return random((C,), seed=seed) ** 2 + np.float32(0.1)
+
+
 def test_a_matrix_and_its_normalisation(tmp_path: Path) -> None:
-    constants = {k: random((C,), seed=i) ** 2 + np.float32(0.1) for i, k in enumerate("gbmv")} | {"w": random((8, C))}
+    constants = {k: _positive(i) for i, k in enumerate("gbmv")} | {"w": random((8, C))}
     nodes = [
         helper.make_node("Gemm", ["x", "w", "b"], ["z"], name="fc"),
         node("BatchNormalization", ["z", "g", "b", "m", "v"]),

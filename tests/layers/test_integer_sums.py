@@ -183,3 +183,16 @@ def test_onnxruntimes_own_dynamic_quantiser(
     for size in (1, 3):
         x = {"x": random((size, *shape), seed=size)}
         assert_close(run(path, x), run(quantised, x), 1e-6)
+
+
+def test_layers_behind_onnxruntimes_own_operators_are_seen_too(tmp_path: Path) -> None:
+    constants = {"w": integers((32, 16), "uint8"), "s": np.float32(0.01).reshape(()), "v": random((16, 6))}
+    nodes = [
+        helper.make_node("DynamicQuantizeMatMul", ["x", "w", "s"], ["h"], name="a", domain="com.microsoft"),
+        helper.make_node("MatMul", ["h", "v"], ["y"], name="b"),
+    ]
+    proto = model(nodes, [value("x", ["N", 32])], [value("y", ["N", 6])], constants, **MICROSOFT)
+    _, report = converted(proto, tmp_path)
+    assert [p.layer.name for p in report.plan.layers] == ["a", "b"]
+    assert [p.layer.becomes for p in report.plan.layers] == ["ConvInteger", "Conv"]
+    assert "ConvInteger 1x1" in str(report)

@@ -79,13 +79,27 @@ def test_an_odd_number_of_blocks(tmp_path: Path) -> None:
     [
         (nbits(k=40), "last block is not whole"),
         (nbits(accuracy_level=4), "rounds the activation to int8"),
-        (nbits(opset=17), "needs opset 21"),
     ],
 )
 def test_what_stays(tmp_path: Path, proto: onnx.ModelProto, detail: str) -> None:
     ((_, code, sentence),) = inspect_skips(proto, tmp_path)
     assert code == "FC2C-QUANTIZED-WEIGHT"
     assert detail in sentence
+
+
+def test_an_opset_without_blocks(tmp_path: Path) -> None:
+    ((_, code, sentence),) = inspect_skips(nbits(opset=17), tmp_path)
+    assert code == "FC2C-UNSUPPORTED-OP"
+    assert "needs opset 21" in sentence
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_an_order_of_features(tmp_path: Path, ordered: bool) -> None:
+    proto = nbits()
+    order = np.arange(K, dtype=np.int32) // BLOCK
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(order if ordered else order[::-1].copy(), "g"))
+    proto.graph.node[0].input.append("g")
+    assert [code for _, code, _ in inspect_skips(proto, tmp_path)] == ([] if ordered else ["FC2C-QUANTIZED-WEIGHT"])
 
 
 def test_zero_points_that_are_floats(tmp_path: Path) -> None:

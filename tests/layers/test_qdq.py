@@ -353,6 +353,77 @@ def test_what_stays(tmp_path: Path, change: str, code: str, detail: str) -> None
     assert detail in sentence
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (6,), (1, 6)])
+def test_a_bias_of_any_shape_that_broadcasts(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    bias = np.random.default_rng(0).integers(-99, 99, shape).astype(np.int32)
+    scale = np.float32(0.01).reshape(())
+    proto = layer(integers((32, 6), "int8"), scale, op="Gemm", bias=bias)
+    path = assert_equal(proto, tmp_path, [(1, 32), (3, 32)])
+    assert neighbours(path) == [(*["DequantizeLinear"] * 3, "->", "QuantizeLinear")]
+
+
+def test_a_reshape_that_cuts_across_the_features_is_done_on_the_integers(tmp_path: Path) -> None:
+    constants = {
+        "w": integers((12, 2), "int8"), "ws": np.float32(0.01).reshape(()), "s": np.array([0, 2, 12]),
+        "as": np.float32(0.05).reshape(()), "az": np.array(3, np.uint8),
+    }  # fmt: skip
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "as", "az"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "as", "az"], ["f"]),
+        helper.make_node("Reshape", ["f", "s"], ["r"]),
+        dequantized("w", constants),
+        helper.make_node("MatMul", ["r", "wd"], ["z"], name="fc"),
+        helper.make_node("QuantizeLinear", ["z", "as", "az"], ["y"]),
+    ]
+    proto = model(nodes, [value("x", ["N", 3, 8])], [value("y", ["N", 2, 2], TensorProto.UINT8)], constants)
+    path = assert_equal(proto, tmp_path, [(1, 3, 8), (3, 3, 8)])
+    assert neighbours(path) == [("DequantizeLinear", "DequantizeLinear", "->", "QuantizeLinear")]
+
+
+def test_types_that_no_layout_node_takes(tmp_path: Path) -> None:
+    constants = {
+        "w": integers((6, 8), "uint4"), "ws": np.float32(0.01).reshape(()), "i": np.array([0, 2]),
+        "as": np.float32(0.5).reshape(()), "az": np.array(3, TYPES["uint4"]),
+    }  # fmt: skip
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "as", "az"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "as", "az"], ["f"]),
+        dequantized("w", constants),
+        helper.make_node("Gemm", ["f", "wd"], ["z"], name="fc", transB=1),
+        helper.make_node("QuantizeLinear", ["z", "as", "az"], ["zq"]),
+        helper.make_node("DequantizeLinear", ["zq", "as", "az"], ["y"]),
+        helper.make_node("Gather", ["wd", "i"], ["rows"]),
+    ]
+    outputs = [value("y", ["N", 6]), value("rows", [2, 8])]
+    proto = model(nodes, [value("x", ["N", 8])], outputs, constants, opset=21, ir_version=10)
+    path = assert_equal(proto, tmp_path, [(1, 8), (3, 8)])
+    assert neighbours(path)[0][:2] == ("DequantizeLinear", "DequantizeLinear")
+
+
+@pytest.mark.parametrize("op", ["Relu", "Cast"])
+def test_a_weight_that_is_computed_on(tmp_path: Path, op: str) -> None:
+    constants = {"w": integers((32, 6), "int8"), "ws": np.float32(0.01).reshape(())}
+    extra = {"to": TensorProto.FLOAT16} if op == "Cast" else {}
+    dtype = TensorProto.FLOAT16 if op == "Cast" else TensorProto.FLOAT
+    nodes = [
+        dequantized("w", constants),
+        helper.make_node(op, ["wd"], ["v"], **extra),
+        helper.make_node("MatMul", ["x", "v"], ["y"], name="fc"),
+    ]
+    proto = model(nodes, [value("x", ["N", 32], dtype)], [value("y", ["N", 6], dtype)], constants)
+    ((_, code, sentence),) = inspect_skips(proto, tmp_path)
+    assert code == "FC2C-QUANTIZED-WEIGHT"
+    assert "other nodes than layout nodes" in sentence
+
+
+def test_a_scale_that_a_caller_may_override(tmp_path: Path) -> None:
+    proto = layer(integers((32, 6), "int8"), np.float32(0.01).reshape(()), activations=None)
+    proto.graph.input.append(value("ws", []))
+    ((_, code, sentence),) = inspect_skips(proto, tmp_path)
+    assert code == "FC2C-OVERRIDABLE-WEIGHT"
+    assert "'ws'" in sentence
+
+
 @pytest.mark.parametrize(
     ("activations", "weights"),
     [("QUInt8", "QInt8"), ("QUInt8", "QUInt8"), ("QInt8", "QInt8"), ("QUInt16", "QInt8"), ("QUInt8", "QInt4")],

@@ -115,3 +115,51 @@ def test_opset_and_layout_are_not_confused_by_it(tmp_path: Path) -> None:
     path, report = converted(tied(transposed=False), tmp_path)
     assert report.layout_after.transposes <= 2
     assert ops(path)[0] == "Squeeze"
+
+
+@pytest.mark.parametrize("constant_node", [False, True])
+def test_a_layer_in_a_branch_and_another_reader_outside(tmp_path: Path, constant_node: bool) -> None:
+    table = random((6, 8))
+    inner = helper.make_node("Gemm", ["x", "w"], ["t"], name="inner", transB=1)
+    then = helper.make_graph([inner], "then", [], [value("t", ["N", 6])])
+    other = helper.make_graph(
+        [helper.make_node("Gemm", ["x", "w"], ["e"], transB=1)], "else", [], [value("e", ["N", 6])]
+    )
+    nodes = [
+        helper.make_node("If", ["c"], ["y"], then_branch=then, else_branch=other),
+        helper.make_node("Gather", ["w", "i"], ["rows"]),
+    ]
+    constants = {"w": table, "i": np.array([0, 2])}
+    if constant_node:
+        nodes.insert(0, helper.make_node("Constant", [], ["w"], value=numpy_helper.from_array(table, "w")))
+        del constants["w"]
+    inputs = [value("x", ["N", 8]), value("c", [], TensorProto.BOOL)]
+    proto = model(nodes, inputs, [value("y", ["N", 6]), value("rows", [2, 8])], constants)
+    path, _ = converted(proto, tmp_path)
+    assert stored(path) == [[6, 8, 1, 1]]
+    for c in (True, False):
+        feeds = {"x": random((3, 8), seed=1), "c": np.array(c)}
+        assert_close(run(path, feeds), run(proto, feeds))
+
+
+def test_ir_version_3_has_no_initializers_in_branches(tmp_path: Path) -> None:
+    weight, bias = (numpy_helper.from_array(random(s), n) for s, n in (((8, 6), "w"), ((6,), "b")))
+    branches = []
+    for name in ("then", "else"):
+        layer = [
+            helper.make_node("Constant", [], [f"{name}_w"], value=weight),
+            helper.make_node("Constant", [], [f"{name}_b"], value=bias),
+            helper.make_node("Gemm", ["x", f"{name}_w", f"{name}_b"], [f"{name}_y"], name=name),
+        ]
+        branches.append(helper.make_graph(layer, name, [], [value(f"{name}_y", ["N", 6])]))
+    node = helper.make_node("If", ["c"], ["y"], then_branch=branches[0], else_branch=branches[1])
+    inputs = [value("x", ["N", 8]), value("c", [], TensorProto.BOOL)]
+    proto = model([node], inputs, [value("y", ["N", 6])], opset=9, ir_version=3)
+    path, report = converted(proto, tmp_path)
+    assert report.verified
+    assert len(report.plan.layers) == 2
+    feeds = {"x": random((3, 8), seed=1), "c": np.array(True)}
+    after = onnx.load(path)
+    defaults = {i.name for i in after.graph.initializer}
+    assert {i.name for i in after.graph.input} - defaults == {"x", "c"}
+    assert_close(run(path, feeds), run(proto, feeds))

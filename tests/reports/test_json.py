@@ -17,6 +17,7 @@ def test_a_conversion(tmp_path: Path) -> None:
     first = data["layers"][0]
     assert (first["in_features"], first["out_features"], first["positions"]) == (256, 64, ["N"])
     assert first["conv"] == {
+        "op_type": "Conv",
         "reads": "relu_1",
         "kernel_shape": [4, 4],
         "input_shape": ["N", 16, 4, 4],

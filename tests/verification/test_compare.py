@@ -338,3 +338,63 @@ def test_outputs_that_are_sequences(tmp_path: Path) -> None:
         ir_version=8,
     )
     assert pair(tmp_path, proto, proto).passed
+
+
+def test_values_that_show_nothing_are_said(tmp_path: Path) -> None:
+    dead = model(
+        [helper.make_node("MatMul", ["x", "w"], ["z"]), helper.make_node("Mul", ["z", "zero"], ["y"])],
+        [value("x", ["N", 4])], [value("y", ["N", 3])], {"w": random((4, 3)), "zero": np.float32(0).reshape(())},
+    )  # fmt: skip
+    path = save(dead, tmp_path / "dead.onnx")
+    assert any("all values are 0" in note for note in verify(path, path).outputs[0].notes)
+    saturated = model(
+        [helper.make_node("Clip", ["x", "top", "top"], ["y"])],
+        [value("x", ["N", 4], TensorProto.INT32)], [value("y", ["N", 4], TensorProto.INT32)],
+        {"top": np.array(7, np.int32)},
+    )  # fmt: skip
+    path = save(saturated, tmp_path / "saturated.onnx")
+    assert any("every value of every run is 7" in note for note in verify(path, path).outputs[0].notes)
+
+
+def test_a_default_that_is_ignored_is_found(tmp_path: Path) -> None:
+    original = matmul(["N", 4], random((4, 3)))
+    original.graph.input.append(value("w", [4, 3]))
+    ignoring = matmul(["N", 4], random((4, 3)))
+    ignoring.graph.node[0].input[1] = "copy"
+    ignoring.graph.initializer[0].name = "copy"
+    ignoring.graph.initializer.append(numpy_helper.from_array(random((4, 3)), "w"))
+    ignoring.graph.input.append(value("w", [4, 3]))
+    ours, theirs = save(original, tmp_path / "a.onnx"), save(ignoring, tmp_path / "b.onnx")
+    assert verify(ours, ours).passed
+    assert not verify(ours, theirs).passed
+
+
+def test_every_row_of_a_table_is_looked_up(tmp_path: Path) -> None:
+    table = random((40, 3))
+    wrong = table.copy()
+    wrong[30:] += 1
+    paths = []
+    for name, rows in (("a", table), ("b", wrong)):
+        node = helper.make_node("Gather", ["w", "x"], ["y"])
+        proto = model([node], [value("x", ["N", 50], INT64)], [value("y", ["N", 50, 3])], {"w": rows})
+        paths.append(save(proto, tmp_path / f"{name}.onnx"))
+    assert not verify(*paths).passed
+
+
+def test_branches_that_no_input_reached_are_said(tmp_path: Path) -> None:
+    branches = [
+        helper.make_graph([helper.make_node(op, ["x"], ["out"])], op, [], [value("out", ["N", 4])])
+        for op in ("Relu", "Abs")
+    ]
+    node = helper.make_node("If", ["c"], ["y"], then_branch=branches[0], else_branch=branches[1])
+    inputs = [value("x", ["N", 4]), value("c", [], TensorProto.BOOL)]
+    path = save(model([node], inputs, [value("y", ["N", 4])]), tmp_path / "m.onnx")
+    assert any("branches" in note for note in verify(path, path).notes)
+
+
+def test_frozen_inputs_can_be_verified_later(tmp_path: Path) -> None:
+    original = matmul(["N", 4], random((4, 3)))
+    original.graph.input.append(value("w", [4, 3]))
+    path, _ = converted(original, tmp_path, freeze_inputs=True)
+    assert not verify(tmp_path / "model.onnx", path).passed
+    assert verify(tmp_path / "model.onnx", path, freeze_inputs=True).passed

@@ -38,7 +38,24 @@ def test_the_coarsest_float_is_what_counts(tmp_path: Path, dtype: type, name: st
     nodes = [helper.make_node("Cast", ["x"], ["h"], to=onnx_type), helper.make_node("MatMul", ["h", "w"], ["y"])]
     x, y = value("x", ["N", 4], TensorProto.DOUBLE), value("y", ["N", 3], onnx_type)
     proto = model(nodes, [x], [y], {"w": random((4, 3)).astype(dtype)})
-    assert facts_of(save(proto, tmp_path / "m.onnx")).coarsest_float == name
+    assert facts_of(save(proto, tmp_path / "m.onnx")).coarsest_floats == {"y": name}
+
+
+def test_float16_that_is_only_stored_does_not_count(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Cast", ["w"], ["w32"], to=1), helper.make_node("MatMul", ["x", "w32"], ["y"])]
+    constants = {"w": random((4, 3), np.float16), "unused": random((4,), np.float16)}
+    proto = model(nodes, [value("x", ["N", 4])], [value("y", ["N", 3])], constants)
+    assert facts_of(save(proto, tmp_path / "m.onnx")).coarsest_floats == {"y": "float32"}
+
+
+def test_a_coarse_branch_does_not_loosen_other_outputs(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Cast", ["x"], ["h"], to=FLOAT16), helper.make_node("Cast", ["h"], ["coarse"], to=1),
+        helper.make_node("Relu", ["x"], ["fine"]),
+    ]  # fmt: skip
+    proto = model(nodes, [value("x", [2])], [value("coarse", [2]), value("fine", [2])])
+    found = facts_of(save(proto, tmp_path / "m.onnx")).coarsest_floats
+    assert found == {"coarse": "float16", "fine": "float32"}
 
 
 def test_what_counts_as_quantised(tmp_path: Path) -> None:
@@ -49,13 +66,7 @@ def test_what_counts_as_quantised(tmp_path: Path) -> None:
     assert facts_of(save(integers, tmp_path / "q.onnx")).quantized
 
 
-@pytest.mark.parametrize("source", ["cast", "constant"])
-def test_float16_inside(tmp_path: Path, source: str) -> None:
-    tensor = helper.make_tensor("t", FLOAT16, [1], [1.0])
-    first = {
-        "cast": helper.make_node("Cast", ["x"], ["h"], to=FLOAT16),
-        "constant": helper.make_node("Constant", [], ["h"], value=tensor),
-    }[source]
-    nodes = [first, helper.make_node("Cast", ["h"], ["y"], to=1)]
+def test_float16_inside(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Cast", ["x"], ["h"], to=FLOAT16), helper.make_node("Cast", ["h"], ["y"], to=1)]
     proto = model(nodes, [value("x", [1])], [value("y", [1])])
-    assert facts_of(save(proto, tmp_path / "m.onnx")).coarsest_float == "float16"
+    assert facts_of(save(proto, tmp_path / "m.onnx")).coarsest_floats == {"y": "float16"}
