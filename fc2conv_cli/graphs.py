@@ -35,3 +35,17 @@ def all_graphs(model: ir.Model) -> Iterator[ir.Graph]:
     for function in model.functions.values():
         yield function.graph
         yield from function.subgraphs()
+
+
+_FIRST_AXES_AS_INPUT_OPSET = 13
+"""Squeeze and Unsqueeze take their axes as an attribute before."""
+
+
+def foreign(model: ir.Model, opset: int) -> frozenset[ir.Graph]:
+    """The graphs of functions in which Squeeze is written otherwise than in the main graph."""
+    found: set[ir.Graph] = set()
+    for function in model.functions.values():
+        own = function.opset_imports.get("", opset)
+        if (own < _FIRST_AXES_AS_INPUT_OPSET) != (opset < _FIRST_AXES_AS_INPUT_OPSET):
+            found.update((function.graph, *function.subgraphs()))
+    return frozenset(found)

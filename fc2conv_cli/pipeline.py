@@ -265,7 +265,8 @@ def _analyse(
     shapes = infer(model)
     constants = Constants(model, shapes)
     bodies = frozenset(function.graph for function in model.functions.values())
-    context = Context(shapes, constants, model.graph.opset_imports.get("", 1), unverifiable, fuse, bodies)
+    opset = model.graph.opset_imports.get("", 1)
+    context = Context(shapes, constants, opset, unverifiable, fuse, bodies, graphs.foreign(model, opset))
     found = list(find(model, context))
     names = [item.name for item in found if not isinstance(item, Skip) or item.reason.is_layer]
     _refuse_idle_patterns("--only", only, names)

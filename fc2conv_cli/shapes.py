@@ -90,7 +90,7 @@ def infer(model: ir.Model) -> Shapes:
                     v.shape = v.shape or declared.get(v)
                 _run_all(model, values, declared)
         for v in values:
-            shapes.record(v, None if v.shape is None else names.restore(v.shape), v.dtype)
+            shapes.record(v, None if v.shape is None else names.restore(v.shape), _quantized_dtype(v) or v.dtype)
     finally:
         for v, default in defaults:
             v.const_value = default
@@ -98,6 +98,18 @@ def infer(model: ir.Model) -> Shapes:
             v.shape, v.type = shape, type_
             v.meta.pop(SYM_DATA_KEY, None)
     return shapes
+
+
+def _quantized_dtype(value: ir.Value) -> ir.DataType | None:
+    """The type of what an operator of quantised values gives, which the engine takes for a float.
+
+    It is that of the last zero point among the operands.
+    """
+    node = value.producer()
+    if node is None or not (node.op_type.startswith("QLinear") or (node.op_type == "QGemm" and len(node.inputs) > 8)):
+        return None
+    types = [v.dtype for v in node.inputs if v is not None and v.dtype in (ir.DataType.INT8, ir.DataType.UINT8)]
+    return types[-1] if types else None
 
 
 def _run_all(model: ir.Model, values: list[ir.Value], declared: Container[ir.Value]) -> bool:

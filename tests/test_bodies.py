@@ -337,3 +337,15 @@ def test_a_constant_that_a_call_sets(tmp_path: Path) -> None:
     path, report = converted(with_functions(nodes, [added], ["N", 4], {"w": random((4, 3))}), tmp_path)
     assert report.verified
     assert "Conv" in op_types(path)
+
+
+def test_a_function_of_another_opset_is_left(tmp_path: Path) -> None:
+    layer = [constant("w", random((4, 3))), helper.make_node("MatMul", ["a", "w"], ["b"], name="fc")]
+    opsets = [helper.make_opsetid("", 11)]
+    dense = helper.make_function("local", "Dense", ["a"], ["b"], layer, opsets)
+    proto = model(
+        [helper.make_node("Dense", ["x"], ["y"], domain="local")], [value("x", ["N", 4])], [value("y", ["N", 3])],
+        extra_opsets={"local": 1},
+    )  # fmt: skip
+    proto.functions.append(dense)
+    assert [code for _, code, _ in inspect_skips(proto, tmp_path)] == ["FC2C-FUNCTION-OPSET"]

@@ -58,6 +58,8 @@ def _read(node: ir.Node, context: Context) -> FullyConnected | Skip | None:
         if any(attribute.is_ref() for attribute in node.attributes.values()):
             return Skip(node, reasons.FUNCTION_ATTRIBUTE)
         found = spelling(node, context)
+        if isinstance(found, FullyConnected) and node.graph in context.foreign_graphs:
+            return Skip(node, reasons.FUNCTION_OPSET)
         layer = with_scale(settle_alpha(found, context)) if isinstance(found, FullyConnected) else found
         return _with_followers(layer, context) if isinstance(layer, FullyConnected) else layer
     return None

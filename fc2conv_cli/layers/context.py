@@ -58,6 +58,7 @@ class Context:
         unverifiable: Whether layers that onnxruntime's CPU has no kernel for are converted too.
         fuse: Whether what scales and shifts the outputs of a layer is folded into it.
         function_graphs: The bodies of local functions, whose inputs are what a call passes.
+        foreign_graphs: Those, with what is nested in them, whose opset writes some operators otherwise than the model's.
     """
 
     shapes: Shapes
@@ -66,6 +67,7 @@ class Context:
     unverifiable: bool = False
     fuse: bool = False
     function_graphs: frozenset[ir.Graph] = frozenset()
+    foreign_graphs: frozenset[ir.Graph] = frozenset()
 
     def operands(
         self, node: ir.Node, factors: tuple[int, int] = (0, 1), dtypes: frozenset[ir.DataType] = FLOATS

@@ -162,6 +162,14 @@ FUNCTION_ATTRIBUTE = Reason(
     "A local function is converted once, for all its calls. An attribute of this node refers to an attribute "
     "of the function, which each call may set.",
 )
+FUNCTION_OPSET = Reason(
+    "FC2C-FUNCTION-OPSET",
+    "the local function that the node is in imports another opset than the model",
+    "Inline the functions first (onnx.inliner.inline_local_functions), or convert both to one opset.",
+    "Squeeze and Unsqueeze take their axes as an attribute before opset 13 and as an input from then on. By the "
+    "standard the function's own opset counts, but onnxruntime puts a function's nodes into the model and reads them "
+    "with the model's, so that nothing that is written there would suit both.",
+)
 EXCLUDED = Reason(
     "FC2C-EXCLUDED",
     "left as it is, as --only or --skip asked",
@@ -187,6 +195,7 @@ REASONS = (
     INEXPRESSIBLE_LAYOUT,
     WEIGHT_IS_ARGUMENT,
     FUNCTION_ATTRIBUTE,
+    FUNCTION_OPSET,
     EXCLUDED,
 )
 """Every reason there is, in the order of the documentation."""

@@ -341,7 +341,8 @@ class _Comparison:
     def _run_overridden(self, feeds: Mapping[str, Array], sizes: Sizes, outcome: _Outcome) -> None:
         """Once more with other values for the floats that a caller may override; no matter if the original refuses."""
         theirs = {port.name for port in self.candidate.overridable}
-        ports = [p for p in self.reference.overridable if p.name in theirs and "float" in (p.dtype or "")]
+        ours = (p for p in self.reference.overridable if p.name in theirs and "float" in (p.dtype or ""))
+        ports = [p for p in ours if p.shape is not None and all(isinstance(dim, int) for dim in p.shape)]
         if ports:
             defaults = replacements(ports, sizes, (self.settings.seed,))
             self._run_once({**feeds, **defaults}, sizes, outcome, optional=True)
