@@ -58,7 +58,7 @@ class Context:
         unverifiable: Whether layers that onnxruntime's CPU has no kernel for are converted too.
         fuse: Whether what scales and shifts the outputs of a layer is folded into it.
         function_graphs: The bodies of local functions, whose inputs are what a call passes.
-        foreign_graphs: Those, with what is nested in them, whose opset writes some operators otherwise than the model's.
+        foreign_graphs: Those whose opset writes some operators otherwise than the model's, with their bodies.
     """
 
     shapes: Shapes
