@@ -55,7 +55,9 @@ def absorb_add(layer: FullyConnected, context: Context) -> FullyConnected:
 
 def _with_integers(layer: FullyConnected, add: ir.Node, other: ir.Value, context: Context) -> FullyConnected:
     """The layer with an int32 bias that is dequantised: what compilers take as the bias of a quantised convolution."""
-    found = integer_bias(other, layer, context) if layer.folds_alpha else None
+    # A float16 sum is rounded before the Add as well, which a convolution does not do.
+    fits = layer.folds_alpha and layer.dtype == ir.DataType.FLOAT
+    found = integer_bias(other, layer, context) if fits else None
     if found is None or found.integers.dtype != np.int32 or context.opset < _FIRST_NUMPY_BROADCAST_OPSET:
         return layer
     spelling, absorbed = f"{layer.spelling}+Add", (*layer.absorbed, add)

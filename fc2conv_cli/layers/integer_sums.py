@@ -10,7 +10,15 @@ import onnx_ir as ir
 
 from fc2conv_cli.layers import matmul, reasons
 from fc2conv_cli.layers.context import INTEGERS, Context, Operands
-from fc2conv_cli.layers.integers import INEXACT, is_scalar, may_saturate, one_zero_point, operand
+from fc2conv_cli.layers.integers import (
+    FIRST_DYNAMIC_OPSET,
+    FIRST_INTEGER_OPSET,
+    INEXACT,
+    is_scalar,
+    may_saturate,
+    one_zero_point,
+    operand,
+)
 from fc2conv_cli.records import Addend, FullyConnected, IntegerConv, Rescale, Skip
 
 Array = npt.NDArray[np.generic]
@@ -80,6 +88,9 @@ def _summed(
 ) -> FullyConnected | Skip:
     """The layer as a ConvInteger."""
     node, (x_zero, w_zero) = layer.node, zeros
+    first = FIRST_DYNAMIC_OPSET if quantizes else FIRST_INTEGER_OPSET
+    if context.opset < first:
+        return Skip(node, reasons.UNSUPPORTED_OP, f"an integer convolution of it needs opset {first}")
     if operands.weight_is_left:
         return Skip(node, reasons.NO_EQUAL_KERNEL, "its weight is on the left")
     if x_zero is not None and not is_scalar(x_zero, context):

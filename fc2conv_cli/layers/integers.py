@@ -18,6 +18,8 @@ from fc2conv_cli.layers.context import Context, Operands
 
 INEXACT = (ir.DataType.INT8, ir.DataType.UINT8)
 """Activation and weight: no kernel of QLinearConv, and one of ConvInteger that is not exact."""
+FIRST_INTEGER_OPSET, FIRST_DYNAMIC_OPSET = 10, 11
+"""That have QLinearConv and ConvInteger, and DynamicQuantizeLinear."""
 _SAFE_WEIGHT = 64
 """255 * 64 * 2 stays below 2**15: two products of this size do not saturate."""
 

@@ -9,7 +9,7 @@ import onnx_ir as ir
 from fc2conv_cli.layers import gemm, matmul, reasons
 from fc2conv_cli.layers.context import INTEGERS, Context, Operands
 from fc2conv_cli.layers.integer_sums import qgemm_to_float
-from fc2conv_cli.layers.integers import INEXACT, is_scalar, may_saturate, one_zero_point, operand
+from fc2conv_cli.layers.integers import FIRST_INTEGER_OPSET, INEXACT, is_scalar, may_saturate, one_zero_point, operand
 from fc2conv_cli.records import FullyConnected, IntegerConv, Skip
 from fc2conv_cli.sizes import Size
 
@@ -46,6 +46,8 @@ def _qlinear(
     layer: FullyConnected, operands: Operands, context: Context, bias: ir.Value | None
 ) -> FullyConnected | Skip:
     node = layer.node
+    if context.opset < FIRST_INTEGER_OPSET:
+        return Skip(node, reasons.UNSUPPORTED_OP, f"an integer convolution of it needs opset {FIRST_INTEGER_OPSET}")
     y = 6 if node.op_type == "QLinearMatMul" else 7
     x_scale, x_zero, w_scale, w_zero, y_scale, y_zero = (operand(node, i) for i in (1, 2, 4, 5, y, y + 1))
     if x_scale is None or x_zero is None or w_scale is None or w_zero is None or y_scale is None or y_zero is None:

@@ -141,7 +141,8 @@ class _Writer:
         value = self._cast(value, ir.DataType.FLOAT, name)
         first, *others = [*scale, *map(self._current, rescale.scales)]
         for other in others:
-            first = self._product(first, other, self._shapes.shape(other) or (), f"{name}/scale")
+            shapes = [self._shapes.shape(v) or () for v in (other, first)]
+            first = self._product(first, other, max(shapes, key=len), f"{name}/scale")
         return self._product(value, first, self._shapes.shape(value) or (), f"{name}/rescale")
 
     def _product(self, left: ir.Value, right: ir.Value, shape: Shape, label: str) -> ir.Value:

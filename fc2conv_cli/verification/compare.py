@@ -20,6 +20,7 @@ from fc2conv_cli.verification.inputs import (
     larger_cases,
     replacements,
     sample,
+    spread_out,
     usual_cases,
 )
 from fc2conv_cli.verification.interface import compare_inputs, compare_outputs
@@ -31,6 +32,9 @@ _UNVERIFIED = (
     "Nothing can be verified. --allow-unverifiable asks ONNX's reference evaluator instead; "
     "`fc2conv convert --no-verify` writes a result unverified."
 )
+
+_FEW_VALUES = 2
+"""An integer output that takes no more is saturated, or nearly: it hides what happens before."""
 
 
 @dataclass(frozen=True)
@@ -209,8 +213,9 @@ class _Gathered:
             notes.append("no finite value was compared, so this shows nothing")
         elif self.elements and self.largest == 0:
             notes.append("all values are 0, so this shows nothing")
-        elif self.elements > 1 and len(self.integers) == 1:
-            notes.append(f"every value of every run is {next(iter(self.integers))}, so this shows little")
+        elif self.elements > 2 and 0 < len(self.integers) <= _FEW_VALUES:
+            listed = " or ".join(map(str, sorted(self.integers)))
+            notes.append(f"every value of every run is {listed}, so this shows little")
         elif self.tolerance is not None and 0 < self.largest <= self.tolerance.atol:
             notes.append(
                 f"all values are within atol ({self.largest:.3g}), so this shows little: give a smaller --atol"
@@ -245,8 +250,8 @@ class _Gathered:
         self.finite = self.finite or bool(np.isfinite(ours).any() if "float" in self.dtype else ours.size)
         self.largest = max(self.largest, deviation.max_reference)
         self.elements += ours.size
-        if ours.size and ours.dtype.kind in "iu":
-            self.integers.update({int(ours.min()), int(ours.max())})
+        if ours.dtype.kind in "iu" and len(self.integers) <= _FEW_VALUES:
+            self.integers.update(np.unique(ours).tolist())
         self.nans, self.infinities = max(self.nans, deviation.nans), max(self.infinities, deviation.infinities)
 
     def _fail(self, failure: str) -> None:
@@ -331,6 +336,8 @@ class _Comparison:
             for k in range(self.settings.samples):
                 seed = (self.settings.seed, number, k)
                 feeds = sample(self.reference.inputs, sizes, limit, self.facts.table_lengths, seed)
+                if self.facts.quantized:
+                    feeds = spread_out(feeds, k)
                 if not self._run_once(feeds, sizes, outcome):
                     break
                 if k == 0:

@@ -108,6 +108,19 @@ def sample(
     return feeds
 
 
+_SPREADS = (1.0, 4.0, 0.25, 16.0)
+"""Factors on the floats of one sample after the other: quantised values saturate at some and round to 0 at others."""
+
+
+def spread_out(feeds: Mapping[str, Array], k: int) -> dict[str, Array]:
+    """The inputs of sample `k`, floats made larger or smaller by turns."""
+    factor = _SPREADS[k % len(_SPREADS)]
+    return {
+        name: np.asarray(array * np.asarray(factor, array.dtype)) if "float" in array.dtype.name else array
+        for name, array in feeds.items()
+    }
+
+
 def replacements(ports: Sequence[Port], sizes: Sizes, seed: Sequence[int]) -> dict[str, Array]:
     """Values to override float initializers with: 0.5 to 1.5, so that variances stay positive."""
     rng = np.random.default_rng(list(seed))

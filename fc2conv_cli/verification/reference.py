@@ -17,6 +17,7 @@ import onnx
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 from onnx.reference.ops.op_conv import Conv as _Conv
+from onnx.reference.ops.op_dequantize_linear import DequantizeLinear_23
 
 from fc2conv_cli.verification.contrib import OPERATORS
 from fc2conv_cli.verification.runner import Port, RunError
@@ -64,6 +65,16 @@ class Conv(_Conv):
         return (result.astype(X.dtype),)
 
 
+_FIRST_DEQUANTIZE_LINEAR = 19
+"""The first opset whose DequantizeLinear the evaluator knows."""
+
+
+class DequantizeLinear(DequantizeLinear_23):
+    """The one of opset 23, which does what those of opset 10 and 13 do too."""
+
+    op_domain = ""
+
+
 class ReferenceRunner:
     """A model that is loaded and can be run; the counterpart of `Runner`."""
 
@@ -78,7 +89,7 @@ class ReferenceRunner:
         """
         try:
             proto = onnx.load(model)
-            self._evaluator = ReferenceEvaluator(proto, new_ops=[MatMul, Gemm, Conv, *OPERATORS])
+            self._evaluator = ReferenceEvaluator(proto, new_ops=_operators(proto))
         except Exception as error:  # whatever an operator raises
             raise RunError(_one_line(error)) from error
         initializers = {tensor.name for tensor in proto.graph.initializer}
@@ -102,6 +113,13 @@ class ReferenceRunner:
                 return dict(zip(names, self._evaluator.run(names, dict(feeds)), strict=True))
         except Exception as error:
             raise RunError(_one_line(error)) from error
+
+
+def _operators(proto: onnx.ModelProto) -> list[type[OpRun]]:
+    """Ours, and what the evaluator lacks at the model's opset."""
+    opset = next((entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")), 1)
+    early = [DequantizeLinear] if opset < _FIRST_DEQUANTIZE_LINEAR else []
+    return [MatMul, Gemm, Conv, *early, *OPERATORS]
 
 
 def _port(value: onnx.ValueInfoProto) -> Port:

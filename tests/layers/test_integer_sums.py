@@ -196,3 +196,25 @@ def test_layers_behind_onnxruntimes_own_operators_are_seen_too(tmp_path: Path) -
     assert [p.layer.name for p in report.plan.layers] == ["a", "b"]
     assert [p.layer.becomes for p in report.plan.layers] == ["ConvInteger", "Conv"]
     assert "ConvInteger 1x1" in str(report)
+
+
+@pytest.mark.parametrize(("op", "opset"), [("DynamicQuantizeMatMul", 10), ("MatMulIntegerToFloat", 9)])
+def test_an_opset_without_integer_convolutions(tmp_path: Path, op: str, opset: int) -> None:
+    dynamic = op == "DynamicQuantizeMatMul"
+    constants = {"w": integers((32, 6), "uint8"), "s": np.float32(0.1).reshape(())}
+    node = helper.make_node(op, ["x", "w", "s"] if dynamic else ["x", "w", "s", "s"], ["y"], domain="com.microsoft")
+    dtype = TensorProto.FLOAT if dynamic else TensorProto.UINT8
+    proto = model([node], [value("x", ["N", 32], dtype)], [value("y", ["N", 6])], constants, opset=opset, **MICROSOFT)
+    ((_, code, sentence),) = inspect_skips(proto, tmp_path)
+    assert code == "FC2C-UNSUPPORTED-OP"
+    assert f"needs opset {opset + 1}" in sentence
+
+
+def test_scales_of_different_rank(tmp_path: Path) -> None:
+    constants = {
+        "w": integers((32, 6), "uint8"), "xs": np.full(1, 0.1, np.float32), "ws": np.float32(0.1).reshape(()),
+    }  # fmt: skip
+    node = helper.make_node("MatMulIntegerToFloat", ["x", "w", "xs", "ws"], ["y"], domain="com.microsoft")
+    proto = model([node], [value("x", ["N", 32], TensorProto.UINT8)], [value("y", ["N", 6])], constants, **MICROSOFT)
+    path, _ = converted(proto, tmp_path)
+    onnx.checker.check_model(onnx.load(path), full_check=True)
