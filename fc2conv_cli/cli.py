@@ -42,6 +42,32 @@ class Format(StrEnum):
     json = "json"
 
 
+class Layouts(StrEnum):
+    """How far the layouts of convolutions reach."""
+
+    auto = "auto"
+    isolated = "isolated"
+
+
+class TokensTo(StrEnum):
+    """Where the tokens of a sequence go."""
+
+    width = "width"
+    height = "height"
+    batch = "batch"
+
+
+LayoutOption = Annotated[
+    Layouts,
+    typer.Option("--layout", help="auto: whole regions stay 4-D; isolated: each layer is wrapped on its own."),
+]
+TokensOption = Annotated[
+    TokensTo, typer.Option("--tokens", help="Where tokens go: (B,C,1,S), (B,C,S,1) or (B*S,C,1,1).")
+]
+LayernormOption = Annotated[
+    bool,
+    typer.Option("--decompose-layernorm", help="Write LayerNormalization as simpler nodes where that saves layout."),
+]
 OnlyOption = Annotated[
     list[str] | None,
     typer.Option("--only", metavar="GLOB", help="Only the layers whose node name matches; repeatable."),
@@ -123,6 +149,9 @@ def convert_command(
     freeze_inputs: FreezeOption = False,
     allow_unverifiable: UnverifiableOption = False,
     fuse: FuseOption = False,
+    layout: LayoutOption = Layouts.auto,
+    tokens: TokensOption = TokensTo.width,
+    decompose_layernorm: LayernormOption = False,
     samples: SamplesOption = 4,
     seed: SeedOption = 0,
     atol: AtolOption = None,
@@ -134,6 +163,7 @@ def convert_command(
 ) -> None:
     """Convert a model, compare the result with the original, and write it if they agree."""
     _check_report(output_file, model, output)
+    from fc2conv_cli.layout.solve import Wishes
     from fc2conv_cli.pipeline import convert
     from fc2conv_cli.verification.compare import Settings
 
@@ -150,6 +180,7 @@ def convert_command(
         freeze_inputs=freeze_inputs,
         allow_unverifiable=allow_unverifiable,
         fuse=fuse,
+        wishes=Wishes(layout is Layouts.auto, tokens.value, decompose_layernorm),
         settings=Settings(samples, seed, atol, rtol),
     )
     _show(report, output_format, output_file, quiet, verbose)
@@ -194,6 +225,9 @@ def inspect_command(
     freeze_inputs: FreezeOption = False,
     allow_unverifiable: UnverifiableOption = False,
     fuse: FuseOption = False,
+    layout: LayoutOption = Layouts.auto,
+    tokens: TokensOption = TokensTo.width,
+    decompose_layernorm: LayernormOption = False,
     output_format: FormatOption = Format.text,
     output_file: FileOption = None,
     quiet: QuietOption = False,
@@ -201,6 +235,7 @@ def inspect_command(
 ) -> None:
     """List the fully connected layers, what each would become, and why a layer would stay."""
     _check_report(output_file, model)
+    from fc2conv_cli.layout.solve import Wishes
     from fc2conv_cli.pipeline import inspect
 
     report = inspect(
@@ -210,6 +245,7 @@ def inspect_command(
         freeze_inputs=freeze_inputs,
         allow_unverifiable=allow_unverifiable,
         fuse=fuse,
+        wishes=Wishes(layout is Layouts.auto, tokens.value, decompose_layernorm),
     )
     _show(report, output_format, output_file, quiet, verbose)
 

@@ -23,7 +23,7 @@ from fc2conv_cli.layout.emit import emit
 from fc2conv_cli.layout.nodes import LayoutCount, count_layout_nodes
 from fc2conv_cli.layout.reuse import reuse
 from fc2conv_cli.layout.simplify import simplify
-from fc2conv_cli.layout.solve import solve
+from fc2conv_cli.layout.solve import Wishes, solve
 from fc2conv_cli.records import Plan, Skip
 from fc2conv_cli.save import Draft, check_target, draft, external_files, follow_link
 from fc2conv_cli.shapes import Shapes, infer
@@ -117,6 +117,7 @@ def convert(
     freeze_inputs: bool = False,
     allow_unverifiable: bool = False,
     fuse: bool = False,
+    wishes: Wishes | None = None,
     settings: Settings | None = None,
 ) -> ConversionReport:
     """Replace the fully connected layers of an ONNX model by convolutions, verify the result and write it.
@@ -136,6 +137,7 @@ def convert(
             bfloat16, integer types), and compare in ONNX's reference evaluator where onnxruntime cannot.
         fuse: Fold BatchNormalization, Mul, Div, Add and Sub behind a layer into it, where they are constant along
             positions. This changes rounding.
+        wishes: What is wanted of the layout.
         settings: How to compare.
 
     Returns:
@@ -152,7 +154,7 @@ def convert(
     if output is not None:
         check_target(target, path, ir_model, force=force)
     frozen = graphs.freeze_inputs(ir_model) if freeze_inputs else []
-    analysis = _analyse(path, ir_model, only, skip, unverifiable=allow_unverifiable, fuse=fuse)
+    analysis = _analyse(path, ir_model, only, skip, unverifiable=allow_unverifiable, fuse=fuse, wishes=wishes)
     plan = analysis.plan
     notes = (*analysis.notes, *_frozen_note(frozen), *_bodies_note(ir_model, plan))
     report = ConversionReport(path, "planned", plan, layout_before=_count(ir_model, analysis), notes=notes)
@@ -219,6 +221,7 @@ def inspect(
     freeze_inputs: bool = False,
     allow_unverifiable: bool = False,
     fuse: bool = False,
+    wishes: Wishes | None = None,
 ) -> InspectionReport:
     """List the fully connected layers of a model: what each would become, or why it would stay.
 
@@ -229,6 +232,7 @@ def inspect(
         freeze_inputs: As in `convert`.
         allow_unverifiable: As in `convert`.
         fuse: As in `convert`.
+        wishes: As in `convert`.
 
     Returns:
         The same plan that `convert` carries out.
@@ -239,7 +243,7 @@ def inspect(
     path = Path(model)
     ir_model = load(path)
     frozen = graphs.freeze_inputs(ir_model) if freeze_inputs else []
-    analysis = _analyse(path, ir_model, only, skip, unverifiable=allow_unverifiable, fuse=fuse)
+    analysis = _analyse(path, ir_model, only, skip, unverifiable=allow_unverifiable, fuse=fuse, wishes=wishes)
     return InspectionReport(path, analysis.plan, (*analysis.notes, *_frozen_note(frozen)))
 
 
@@ -259,6 +263,7 @@ def _analyse(
     *,
     unverifiable: bool = False,
     fuse: bool = False,
+    wishes: Wishes | None = None,
 ) -> _Analysis:
     only, skip = ((given,) if isinstance(given, str) else given for given in (only, skip))
     notes = _check(path)
@@ -275,7 +280,8 @@ def _analyse(
     def wanted(name: str) -> bool:
         return (not only or _matches(name, only)) and not _matches(name, skip)
 
-    return _Analysis(solve(found, shapes, wanted), shapes, constants, notes)
+    plan = solve(found, shapes, constants, context.opset, wanted, wishes)
+    return _Analysis(plan, shapes, constants, notes)
 
 
 def _check(path: Path) -> tuple[str, ...]:

@@ -5,8 +5,8 @@ Everything here is plain, frozen and printable. Nothing here changes a graph.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +21,7 @@ from fc2conv_cli.sizes import Size, product
 if TYPE_CHECKING:
     from fc2conv_cli.layers.reasons import Reason
     from fc2conv_cli.layout.options import ConvForm
+    from fc2conv_cli.layout.region import Choice
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,8 @@ class FullyConnected:
         bias_scale: How an integer bias becomes floats; None if the bias is floats.
         addend: What is added after the layer, or None.
         activation: What is applied last, or None.
+        lifted: Layout nodes between `head` and the layer that do not fit its factors: they are done first, as they are.
+        head: The DequantizeLinear between x, which then are integers, and the layer: it is repeated on the 4-D input.
         tail: The QuantizeLinear behind the layer and an activation between, to be repeated behind the convolution.
         integer: The integer convolution that it becomes; None for a float layer.
         folded: What --fuse took into weight and bias.
@@ -125,6 +128,8 @@ class FullyConnected:
     bias_scale: Dequantization | None = None
     addend: Addend | None = None
     activation: Activation | None = None
+    lifted: tuple[ir.Node, ...] = ()
+    head: tuple[ir.Node, ...] = ()
     tail: tuple[ir.Node, ...] = ()
     integer: IntegerConv | None = None
     folded: tuple[ir.Node, ...] = ()
@@ -200,10 +205,31 @@ class Plan:
     Attributes:
         layers: The layers that become convolutions, in graph order.
         skips: The nodes that stay, in graph order.
+        choices: By graph: how each unit of it works.
+        cost: Of all layout nodes that are chosen, in the units of `fc2conv_cli.layout.steps`.
+        bound: What no choice can go below.
     """
 
     layers: tuple[PlannedLayer, ...]
     skips: tuple[Skip, ...]
+    choices: Mapping[ir.Graph, Sequence[Choice]] = field(default_factory=dict)
+    cost: float = 0.0
+    bound: float = 0.0
+
+    @property
+    def gap(self) -> float:
+        """How far the choice of layouts may be from the best, as a share of its cost."""
+        return 0.0 if self.cost <= self.bound or not self.cost else (self.cost - self.bound) / self.cost
+
+    @property
+    def units(self) -> int:
+        """Number of nodes that had a choice."""
+        return sum(len(choices) for choices in self.choices.values())
+
+    @property
+    def options(self) -> int:
+        """Number of ways in which those nodes could work."""
+        return sum(len(c.unit.options) for choices in self.choices.values() for c in choices)
 
     @property
     def left(self) -> tuple[Skip, ...]:

@@ -22,7 +22,7 @@ from fc2conv_cli.layers import (
 from fc2conv_cli.layers.bias import absorb_add
 from fc2conv_cli.layers.context import Context
 from fc2conv_cli.layers.fold import absorb_folds
-from fc2conv_cli.layers.qdq import absorb_tail, with_scale
+from fc2conv_cli.layers.qdq import absorb_head, absorb_tail, with_scale
 from fc2conv_cli.layers.scale import settle_alpha
 from fc2conv_cli.records import FullyConnected, Skip
 
@@ -67,4 +67,5 @@ def _read(node: ir.Node, context: Context) -> FullyConnected | Skip | None:
 
 def _with_followers(layer: FullyConnected, context: Context) -> FullyConnected:
     layer = absorb_add(layer, context)
-    return absorb_tail(absorb_folds(layer, context) if context.fuse else layer, context)
+    layer = absorb_folds(layer, context) if context.fuse else layer
+    return absorb_head(absorb_tail(layer, context), context)

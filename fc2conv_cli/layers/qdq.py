@@ -19,8 +19,8 @@ from fc2conv_cli.dequantization import Dequantization
 from fc2conv_cli.layers import reasons
 from fc2conv_cli.layers.context import Context
 from fc2conv_cli.layers.per_channel import per_channel
-from fc2conv_cli.layout.nodes import can_move
-from fc2conv_cli.layout.quantizers import is_quantizer, result_dtype
+from fc2conv_cli.layout.nodes import LONGEST_CHAIN, can_move, is_layout_node, view_of
+from fc2conv_cli.layout.quantizers import is_quantizer, result_dtype, source_dtype
 from fc2conv_cli.records import FullyConnected, Skip
 from fc2conv_cli.views import align, refine
 
@@ -91,3 +91,28 @@ def absorb_tail(layer: FullyConnected, context: Context) -> FullyConnected:
             return replace(layer, tail=tuple(tail), y=value, absorbed=(*layer.absorbed, *tail))
         if node.domain != "" or node.op_type not in _CLAMPS or len(tail) > 1:
             return layer
+
+
+def absorb_head(layer: FullyConnected, context: Context) -> FullyConnected:
+    """The layer reading the integers in front of its DequantizeLinear, so that no layout node comes between them."""
+    value, contraction = layer.x, layer.contraction
+    lifted: tuple[ir.Node, ...] = ()
+    for _ in range(LONGEST_CHAIN):
+        node = value.producer()
+        source = None if node is None or not node.inputs else node.inputs[0]
+        if node is None or source is None or node.graph is not layer.node.graph:
+            return layer
+        if node.op_type == "DequantizeLinear" and is_quantizer(node, context.shapes):
+            if not can_move(source_dtype(node, context.shapes)):
+                return layer
+            return replace(layer, x=source, contraction=contraction, lifted=lifted, head=(node,))
+        view = view_of(node, context.shapes)
+        seen = None if view is None or lifted else contraction.seen_from(view)
+        if seen is not None:
+            contraction = seen
+        elif is_layout_node(node) and context.shapes.shape(value) is not None:
+            lifted = (node, *lifted)
+        else:
+            return layer
+        value = source
+    return layer

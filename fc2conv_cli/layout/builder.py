@@ -20,6 +20,8 @@ PROVENANCE = "fc2conv.from"
 
 _FIRST_AXES_AS_INPUT_OPSET = 13
 """Squeeze and Unsqueeze take their axes as an input from opset 13 on, as an attribute before."""
+_FIRST_REDUCED_AXES_AS_INPUT_OPSET = 18
+"""ReduceMean takes its axes as an input from opset 18 on, as an attribute before."""
 _LAST_LISTED_IR_VERSION = 3
 """Up to IR version 3 every initializer must also be listed as a graph input."""
 
@@ -33,6 +35,7 @@ class Builder:
         opset: Version of the default operator set where the next node goes; a function has its own.
         shapes: Shapes of all values, the new ones included.
         released: Values that lost a reader; nobody may need what computes them any more.
+        dtype: What the next nodes produce, if they are not told.
     """
 
     def __init__(self, model: ir.Model, shapes: Shapes) -> None:
@@ -53,11 +56,14 @@ class Builder:
         self._latest: ir.Node | None = None
         self._added: list[ir.Node] = []
         self._origin: tuple[ir.Node, ...] = ()
-        self._dtype: ir.DataType | None = None
+        self.dtype: ir.DataType | None = None
+        self._after = False
 
-    def at(self, anchor: ir.Node, origin: tuple[ir.Node, ...], dtype: ir.DataType | None) -> None:
-        """Write the next nodes before `anchor`; they come from `origin` and produce `dtype`."""
-        self._anchor, self._origin, self._dtype, self._latest = anchor, origin, dtype, None
+    def at(
+        self, anchor: ir.Node, origin: tuple[ir.Node, ...], dtype: ir.DataType | None, *, after: bool = False
+    ) -> None:
+        """Write the next nodes before or after `anchor`; they come from `origin` and produce `dtype`."""
+        self._anchor, self._origin, self.dtype, self._latest, self._after = anchor, origin, dtype, None, after
         function = self._functions.get(self._graph)
         self.opset = (self._main if function is None else function).opset_imports.get("", 1)
 
@@ -89,7 +95,7 @@ class Builder:
         """Add a node, and return its output."""
         note = {PROVENANCE: self._provenance()}
         node = ir.node(op_type, list(inputs), attributes, domain=domain, name=name, metadata_props=note)
-        return self._inserted(node, shape, dtype or self._dtype)
+        return self._inserted(node, shape, dtype or self.dtype)
 
     def dynamically_quantized(self, value: ir.Value, shape: Shape, name: str) -> tuple[ir.Value, ir.Value, ir.Value]:
         """Add a DynamicQuantizeLinear, and return the integers, their scale and their zero point."""
@@ -98,9 +104,16 @@ class Builder:
         node = ir.node("DynamicQuantizeLinear", [value], num_outputs=3, name=label, metadata_props=note)
         integers = self._inserted(node, shape, ir.DataType.UINT8)
         _, scale, zero_point = node.outputs
-        self._describe(scale, f"{label}_scale", (), ir.DataType.FLOAT)
-        self._describe(zero_point, f"{label}_zero_point", (), ir.DataType.UINT8)
+        scale.name, zero_point.name = self.fresh(f"{label}_scale"), self.fresh(f"{label}_zero_point")
+        self.describe(scale, (), ir.DataType.FLOAT)
+        self.describe(zero_point, (), ir.DataType.UINT8)
         return integers, scale, zero_point
+
+    def mean(self, value: ir.Value, axis: int, shape: Shape, name: str) -> ir.Value:
+        """Add a ReduceMean that keeps its axis with size 1."""
+        if self.opset >= _FIRST_REDUCED_AXES_AS_INPUT_OPSET:
+            return self.node("ReduceMean", [value, self._integer_list((axis,))], {}, shape, self.fresh(name))
+        return self.node("ReduceMean", [value], {"axes": [axis]}, shape, self.fresh(name))
 
     def repeat(self, node: ir.Node, value: ir.Value, shape: Shape, dtype: ir.DataType | None, name: str) -> ir.Value:
         """Add a node like one that is there, with another first input, and return its output."""
@@ -113,28 +126,32 @@ class Builder:
 
     def _inserted(self, node: ir.Node, shape: Shape, dtype: ir.DataType | None) -> ir.Value:
         assert self._anchor is not None
-        self._describe(node.outputs[0], f"{node.name}_output", shape, dtype)
-        self._graph.insert_before(self._anchor, node)
+        node.outputs[0].name = self.fresh(f"{node.name}_output")
+        self.describe(node.outputs[0], shape, dtype)
+        if self._after:
+            self._graph.insert_after(self._anchor, node)
+            self._anchor = node
+        else:
+            self._graph.insert_before(self._anchor, node)
         self._latest = node
         self._added.append(node)
         return node.outputs[0]
 
-    def _describe(self, value: ir.Value, name: str, shape: Shape, dtype: ir.DataType | None) -> None:
-        value.name = self.fresh(name)
+    def describe(self, value: ir.Value, shape: Shape, dtype: ir.DataType | None) -> None:
+        """Note the shape and type of a value, here and in the file."""
         value.shape = ir.Shape([self._dim(size) for size in shape])
         value.type = None if dtype is None else ir.TensorType(dtype)
         self.shapes.record(value, shape, dtype)
 
-    def steps(self, value: ir.Value, chain: Sequence[Step], name: str, donor: ir.Value | None = None) -> ir.Value:
-        """Add layout nodes; `donor` has the dims that a computed Reshape needs."""
+    def steps(self, value: ir.Value, chain: Sequence[Step], name: str, donors: Sequence[ir.Value] = ()) -> ir.Value:
+        """Add layout nodes; `donors` have the dims that a computed Reshape needs."""
         for step in chain:
             label = self.fresh(f"{name}/{step.op.lower()}")
             if step.op == "Transpose":
                 value = self.node("Transpose", [value], {"perm": step.argument}, step.shape, label)
             elif step.op == "Reshape" and step.argument == COMPUTED:
-                assert donor is not None
                 value = self.node(
-                    "Reshape", [value, self._computed_shape(step.shape, donor, label)], {}, step.shape, label
+                    "Reshape", [value, self.computed_shape(step.shape, donors, label)], {}, step.shape, label
                 )
             elif step.op == "Reshape" or self.opset >= _FIRST_AXES_AS_INPUT_OPSET:
                 value = self.node(step.op, [value, self._integer_list(step.argument)], {}, step.shape, label)
@@ -243,18 +260,20 @@ class Builder:
         self._graph.insert_before(self._anchor, node)
         return node.outputs[0]
 
-    def _computed_shape(self, shape: Shape, donor: ir.Value, name: str) -> ir.Value:
-        """The shape as a tensor: constants where static, dims of the donor where not."""
-        dims = self.shapes.shape(donor) or ()
-        whole = self.node("Shape", [donor], {}, (Size.of(len(dims)),), self.fresh(f"{name}/shape"), ir.DataType.INT64)
+    def computed_shape(self, shape: Shape, donors: Sequence[ir.Value], name: str) -> ir.Value:
+        """A shape as a tensor: constants where static, dims of some donor where not."""
         parts: list[ir.Value] = []
         for size in shape:
             if size.static is not None:
                 parts.append(self._integer_list((size.static,)))
-            else:
-                index = self._integer_list((dims.index(size),))
-                label = self.fresh(f"{name}/dim")
-                parts.append(self.node("Gather", [whole, index], {"axis": 0}, (Size.of(1),), label, ir.DataType.INT64))
+                continue
+            donor = next(v for v in donors if size in (self.shapes.shape(v) or ()))
+            dims = self.shapes.shape(donor) or ()
+            rank = (Size.of(len(dims)),)
+            whole = self.node("Shape", [donor], {}, rank, self.fresh(f"{name}/shape"), ir.DataType.INT64)
+            index = self._integer_list((dims.index(size),))
+            label = self.fresh(f"{name}/dim")
+            parts.append(self.node("Gather", [whole, index], {"axis": 0}, (Size.of(1),), label, ir.DataType.INT64))
         label = self.fresh(f"{name}/concat")
         return self.node("Concat", parts, {"axis": 0}, (Size.of(len(shape)),), label, ir.DataType.INT64)
 

@@ -1,11 +1,12 @@
-"""Writes the planned convolutions into the graph.
+"""Writes the planned convolutions into the graph, and everything between them in the layouts that were chosen.
 
-    before      x ──(layout ops)── x2 ──Gemm/MatMul──(Add)── y
+    before      x ──(layout ops)──Gemm/MatMul──(Add)── y ── Relu ── ...
 
-    after       x ──[layout]──Conv──[layout]──(Mul)──(Add)── y
+    after       x ──[layout]──Conv──(Mul)──(Add)── Relu ── ... ──[layout]── y
 
-The layout ops between x and x2 stay only if something else reads them. `Mul` appears only when alpha cannot be folded
-into the weight without overflow, `Add` only for a term that is no bias.
+Nodes that can work in another layout are changed in place, layout nodes that do nothing any more go, and a value is
+converted where somebody needs it otherwise than it is stored, once for all who do. `Mul` appears only when alpha cannot
+be folded into the weight without overflow, `Add` only for a term that is no bias.
 """
 
 from __future__ import annotations
@@ -21,10 +22,13 @@ from fc2conv_cli.constants import Constants
 from fc2conv_cli.layers.scale import fits
 from fc2conv_cli.layout.builder import AttributeValue, Builder
 from fc2conv_cli.layout.kernels import Kernels, Stored
-from fc2conv_cli.layout.quantizers import is_quantizer, result_dtype, source_dtype
-from fc2conv_cli.layout.steps import COMPUTED
+from fc2conv_cli.layout.layouts import Layout, between, is_logical, logical
+from fc2conv_cli.layout.quantizers import is_quantizer, result_dtype, undoes
+from fc2conv_cli.layout.region import Choice, Option
+from fc2conv_cli.layout.rules import Change
+from fc2conv_cli.layout.steps import steps
 from fc2conv_cli.records import Activation, Addend, FullyConnected, Plan, PlannedLayer, Rescale
-from fc2conv_cli.sizes import Shape
+from fc2conv_cli.sizes import Shape, Size
 
 Array = npt.NDArray[np.generic]
 
@@ -32,7 +36,7 @@ _FIRST_NUMPY_BROADCAST_OPSET = 7
 
 
 def emit(plan: Plan, build: Builder, constants: Constants) -> Mapping[ir.Value, Sequence[Stored]]:
-    """Carry out a plan on the graph of `build`, in place.
+    """Carry out a plan on the graphs of `build`, in place.
 
     What only the old nodes needed is still there afterwards: see `fc2conv_cli.cleanup`.
 
@@ -40,67 +44,250 @@ def emit(plan: Plan, build: Builder, constants: Constants) -> Mapping[ir.Value, 
         The weights that were written, by the value that holds the original bytes.
     """
     kernels = Kernels(build, constants)
-    writer = _Writer(build, kernels)
-    for planned in plan.layers:
-        writer.write(planned)
+    outside: dict[ir.Value, ir.Value] = {}
+    for graph, choices in plan.choices.items():
+        _Writer(graph, build, kernels, outside).write(choices)
     return kernels.stored
 
 
 class _Writer:
-    def __init__(self, build: Builder, kernels: Kernels) -> None:
+    """Writes one graph, node by node in its order."""
+
+    def __init__(self, graph: ir.Graph, build: Builder, kernels: Kernels, outside: dict[ir.Value, ir.Value]) -> None:
+        self._graph = graph
+        self._outside = outside  # what bodies read instead of a value
         self._build = build
         self._shapes = build.shapes
         self._kernels = kernels
-        self._replaced: dict[ir.Value, ir.Value] = {}
-        self._reads: dict[tuple[object, ...], tuple[ir.Value, ...]] = {}  # one converted copy serves all its readers
+        self._dtypes: dict[ir.Value, ir.DataType | None] = {}
+        self._stored: dict[ir.Value, tuple[Layout, ir.Value]] = {}
+        self._vanished: dict[ir.Value, ir.Node] = {}  # layout nodes that may yet be needed
+        self._declared: dict[ir.Value, tuple[ir.TypeProtocol | None, ir.Shape | None]] = {}
+        self._copies: dict[tuple[object, ...], ir.Value] = {}
+        self._heads: dict[tuple[object, ...], tuple[ir.Value, ...]] = {}  # what layers repeat in front of them
+        self._gone: list[ir.Node] = []
+        self._donors: list[ir.Value] = list(graph.inputs)
 
-    def write(self, planned: PlannedLayer) -> None:
-        layer, form = planned.layer, planned.form
+    def write(self, choices: Iterable[Choice]) -> None:
+        """Write the units at the places of their anchors; every other node reads what it did before."""
+        by_anchor = {choice.unit.anchor: choice for choice in choices}
+        absorbed = {n for c in by_anchor.values() if c.unit.layer is not None for n in c.unit.layer.absorbed}
+        for node in list(self._graph):
+            choice = by_anchor.get(node)
+            if choice is not None and choice.unit.layer is not None:
+                self._layer(choice.unit.layer, choice.option)
+            elif choice is not None and choice.option.change is not None:
+                self._changed(node, choice.option.change)
+            elif node not in absorbed:
+                self._unchanged(node)
+        gone = [*absorbed, *self._gone, *self._vanished.values()]
+        self._build.released.extend(v for node in gone for v in node.inputs if v is not None)
+        self._graph.remove(gone, safe=True)
+
+    def _get(self, value: ir.Value, layout: Layout | None, name: str) -> ir.Value:
+        """A value in a layout (None for the file's own), converted at most once."""
+        if value not in self._stored:
+            value = self._outside.get(value, value)
+        if value not in self._stored and (layout is None or is_logical(layout)):
+            return value
+        shape = self._stored[value][0].source_shape if value in self._stored else layout.source_shape if layout else ()
+        want = logical(shape) if layout is None else layout
+        have, stored = self._stored.get(value, (logical(shape), value))
+        if have.movement == want.movement:
+            return stored
+        key = (value, want.movement)
+        if layout is None and value in self._vanished:
+            self._copies[key] = value  # the node that was there does just this
+            del self._vanished[value]
+        if key not in self._copies:
+            view = between(have, want)
+            assert view is not None  # or it would have cost infinitely much
+            dtype = self._dtypes.get(value, self._shapes.dtype(value))
+            self._build.dtype = dtype
+            self._copies[key] = self._build.steps(stored, steps(view), name, [stored, *self._donors])
+        return self._copies[key]
+
+    def _settle(self, value: ir.Value, layout: Layout, stored: ir.Value, dtype: ir.DataType | None) -> None:
+        """Note how a value is stored, and give it as it was to the caller and to bodies."""
+        self._dtypes[value] = dtype
+        self._stored[value] = (layout, stored)
+        outside = [use for use in value.uses() if use.node.graph is not self._graph]
+        if not outside and not value.is_graph_output():
+            return
+        whole = self._outside[value] = self._get(value, None, value.name or "")
+        for use in outside:
+            use.node.replace_input_with(use.idx, whole)
+        if value.is_graph_output():
+            self._hand_over(value, whole, stored)
+
+    def _hand_over(self, value: ir.Value, whole: ir.Value, stored: ir.Value) -> None:
+        """Let `whole` be the output of the graph that `value` was."""
+        if whole is value:
+            return
+        if whole.is_graph_input() or whole.is_graph_output() or whole.producer() is None:
+            shape, dtype = self._shapes.shape(whole) or (), self._dtypes.get(value)
+            label = self._build.fresh(f"{value.name}/identity")
+            whole = self._build.node("Identity", [whole], {}, shape, label, dtype)
+        name = value.name
+        if stored is value:
+            value.name = self._build.fresh(f"{name}_stored")
+        whole.name = name
+        declared_type, declared_shape = self._declared.get(value, (value.type, value.shape))
+        whole.type, whole.shape = declared_type or whole.type, declared_shape
+        whole.doc_string = value.doc_string
+        for i, output in enumerate(self._graph.outputs):
+            if output is value:
+                self._graph.outputs[i] = whole
+
+    def _unchanged(self, node: ir.Node) -> None:
+        """A node that works on values as the file stores them."""
+        reads = [(i, v) for i, v in enumerate(node.inputs) if v is not None and v in self._stored]
+        if reads:
+            self._build.at(node, (node,), None)
+        for i, value in reads:
+            node.replace_input_with(i, self._get(value, None, node.name or value.name or ""))
+        self._donors.extend(node.outputs)
+
+    def _changed(self, node: ir.Node, change: Change) -> None:
+        """A node that works in other layouts."""
+        self._build.at(node, (node,), None)
+        name = node.name or node.outputs[0].name or node.op_type
+        if change.vanishes:
+            self._vanish(node, change, name)
+        elif change.dims is not None:
+            stored = self._get(_first(node), change.reads[0], name)
+            shape = self._build.computed_shape(change.dims, [stored], name)
+            node.outputs[0].replace_all_uses_with(shape)
+            self._gone.append(node)
+        elif change.normalizes is not None:
+            self._normalize(node, change, change.normalizes, name)
+        elif not self._is_redundant(node, change, name):
+            self._adapt(node, change, name)
+
+    def _vanish(self, node: ir.Node, change: Change, name: str) -> None:
+        """A layout node whose output is its input, unless somebody needs the output as the node makes it."""
+        source, (own, *_), (written, *_) = _first(node), change.reads, change.writes
+        assert own is not None
+        assert written is not None
+        dtype, output = self._dtypes.get(source, self._shapes.dtype(source)), node.outputs[0]
+        stored = self._get(source, own, name)
+        if stored is source and is_logical(own):
+            self._vanished[output] = node
+        else:
+            self._gone.append(node)
+        self._settle(output, written, stored, dtype)
+
+    def _is_redundant(self, node: ir.Node, change: Change, name: str) -> bool:
+        """Whether a QuantizeLinear now stands right behind the DequantizeLinear that it undoes; then it goes."""
+        source, (own, *_) = _first(node), change.reads
+        if node.op_type != "QuantizeLinear" or own is None:
+            return False
+        stored = self._get(source, own, name)
+        maker, (written, *_) = stored.producer(), change.writes
+        if stored is source or maker is None or written is None or not undoes(node, maker):
+            return False
+        integers = _first(maker)
+        self._settle(node.outputs[0], written, integers, integers.dtype or self._shapes.dtype(integers))
+        self._gone.append(node)
+        return True
+
+    def _normalize(self, node: ir.Node, change: Change, axis: int, name: str) -> None:
+        """LayerNormalization over one stored axis, as its definition says it."""
+        build, (own, *_), (written, *_) = self._build, change.reads, change.writes
+        assert own is not None
+        assert written is not None
+        build.dtype = ir.DataType.FLOAT
+        x = self._get(_first(node), own, name)
+        shape = own.target_shape
+        one = tuple(Size() if i == axis else size for i, size in enumerate(shape))
+
+        def step(op: str, inputs: list[ir.Value], result: Shape) -> ir.Value:
+            return build.node(op, inputs, {}, result, build.fresh(f"{name}/{op.lower()}"))
+
+        epsilon = build.array(f"{name}.epsilon", np.array(node.attributes.get_float("epsilon", 1e-5), np.float32))
+        apart = step("Sub", [x, build.mean(x, axis, one, f"{name}/mean")], shape)
+        variance = build.mean(step("Mul", [apart, apart], shape), axis, one, f"{name}/variance")
+        deviation = step("Sqrt", [step("Add", [variance, epsilon], one)], one)
+        value = step("Div", [apart, deviation], shape)
+        for op, (i, array) in zip(("Mul", "Add"), sorted(change.operands.items()), strict=False):
+            value = step(op, [value, build.array(f"{name}.operand{i}", array)], shape)
+        self._settle(node.outputs[0], written, value, ir.DataType.FLOAT)
+        self._gone.append(node)
+
+    def _adapt(self, node: ir.Node, change: Change, name: str) -> None:
+        """Let a node read and write in other layouts, with whatever that takes."""
+        for i, (v, own) in enumerate(zip(node.inputs, change.reads, strict=True)):
+            if v is not None and (own is not None or v in self._stored):
+                node.replace_input_with(i, self._get(v, own, name))
+        for i, array in change.operands.items():
+            node.replace_input_with(i, self._build.array(f"{name}.operand{i}", array))
+        for key, number in change.attributes.items():
+            node.attributes[key] = ir.AttrInt64s(key, number) if isinstance(number, list) else ir.AttrInt64(key, number)
+        for v, own in zip(node.outputs, change.writes, strict=True):
+            if own is not None:
+                self._restore(v, own)
+
+    def _restore(self, value: ir.Value, layout: Layout) -> None:
+        """A value that its node now writes in another layout."""
+        if is_logical(layout):
+            return
+        node, dtype = value.producer(), value.dtype or self._shapes.dtype(value)
+        assert node is not None  # it was just changed
+        self._declared[value] = (value.type, value.shape)
+        self._build.describe(value, layout.target_shape, dtype)
+        self._build.at(node, (node,), dtype, after=True)
+        self._settle(value, layout, value, dtype)
+
+    def _layer(self, layer: FullyConnected, option: Option) -> None:
+        form = option.form
+        assert form is not None  # every option of a layer has one
+        planned = PlannedLayer(layer, form)
         build, name = self._build, layer.node.name or self._build.fresh(layer.name)
-        value, *quantization = self._read(planned, name)
         build.at(layer.absorbed[-1], layer.absorbed, layer.dtype)
+        value, *quantization = self._read(planned, option, name)
+        build.dtype = layer.dtype
         value = self._convolution(planned, value, quantization[1:], name)
         value = self._repeated(value, layer.tail, layer.dtype, name)
         tail = build.latest(len(layer.tail))
-        build.at(layer.absorbed[-1], layer.absorbed, self._shapes.dtype(value))
-        donor = self._donor(planned) if any(s.argument == COMPUTED for s in form.write_steps) else None
-        value = build.steps(value, form.write_steps, name, donor)
-        if layer.integer is not None and layer.integer.rescale is not None:
-            value = self._rescaled(layer.integer.rescale, value, quantization[:1], name)
-        value = self._finished(layer, value, name)
-        build.take_over(layer.y, value, layer.absorbed)
+        dtype = self._shapes.dtype(value)
+        ((_, written),) = option.writes
+        if written.movement != form.write.movement:
+            view = between(form.write, written)
+            assert view is not None
+            build.dtype = dtype
+            value = build.steps(value, steps(view), name, [value, *self._donors])
+            if layer.integer is not None and layer.integer.rescale is not None:
+                value = self._rescaled(layer.integer.rescale, value, quantization[:1], name)
+            value = self._finished(layer, value, name)
+            dtype = self._shapes.dtype(value)
+        if is_logical(written):
+            build.take_over(layer.y, value, ())
+            self._donors.append(value)
+            self._outside[layer.y] = value
+        else:
+            self._settle(layer.y, written, value, dtype)
         for node, again in zip(layer.tail, tail, strict=True):
-            again.name = node.name
-        self._replaced[layer.y] = value
+            again.name, node.name = node.name, None
 
-    def _read(self, planned: PlannedLayer, name: str) -> tuple[ir.Value, ...]:
-        """The 4-D input, with its scale and zero point if they are computed here.
-
-        It is written where the layer multiplies, so that later layers can read it too.
-        """
+    def _read(self, planned: PlannedLayer, option: Option, name: str) -> tuple[ir.Value, ...]:
+        """The 4-D input, with its scale and zero point if they are computed here."""
         layer, form = planned.layer, planned.form
-        source = self._current(form.source)
+        ((value, read),) = option.reads
+        source = self._get(value, read, name)
         quantizes = layer.integer is not None and layer.integer.quantizes
-        key = (source, layer.node.graph, form.lifted, form.read.movement, form.repeats, quantizes)
-        if key not in self._reads:
-            dtype = self._read_dtype(planned)
-            self._build.at(layer.node, layer.absorbed, dtype)
-            for node in form.lifted:
-                source = self._build.repeat(node, source, self._shapes.shape(node.outputs[0]) or (), dtype, name)
-            value = self._build.steps(source, form.read_steps, name)
-            value = self._repeated(value, form.repeats, dtype, name)
+        key = (source, layer.lifted, form.read.movement if layer.lifted else None, layer.head, quantizes)
+        if key not in self._heads:
+            dtype = self._dtypes.get(value, self._shapes.dtype(value))
+            for node in layer.lifted:
+                shape = self._shapes.shape(node.outputs[0]) or ()
+                source = self._build.repeat(node, source, shape, dtype, name)
+            if layer.lifted:
+                self._build.dtype = dtype
+                source = self._build.steps(source, steps(form.read), name)
+            source = self._repeated(source, layer.head, dtype, name)
             shape = form.read.target_shape
-            self._reads[key] = self._build.dynamically_quantized(value, shape, name) if quantizes else (value,)
-        return self._reads[key]
-
-    def _read_dtype(self, planned: PlannedLayer) -> ir.DataType | None:
-        """The type of what is read; not by inference where it can be helped, which does not know every operator."""
-        layer, repeats = planned.layer, planned.form.repeats
-        if repeats:
-            return source_dtype(repeats[0], self._shapes)
-        if layer.integer is None:
-            return layer.dtype
-        return ir.DataType.FLOAT if layer.integer.quantizes else layer.integer.x_dtype
+            self._heads[key] = self._build.dynamically_quantized(source, shape, name) if quantizes else (source,)
+        return self._heads[key]
 
     def _repeated(self, value: ir.Value, nodes: Iterable[ir.Node], dtype: ir.DataType | None, name: str) -> ir.Value:
         """Nodes that compute each element on its own, once more, in the layout of `value`."""
@@ -124,22 +311,22 @@ class _Writer:
         weight = self._kernels.weight(planned, name)
         if (integer := layer.integer) is not None:
             after = [
-                self._current(v) if isinstance(v, ir.Value) else self._build.array(f"{name}.zero_point", v)
+                self._get(v, None, name) if isinstance(v, ir.Value) else self._build.array(f"{name}.zero_point", v)
                 for v in integer.after
             ]
-            inputs = [value, *map(self._current, integer.before), weight, *zero_point, *after]
-            return self._build.node(integer.op_type, inputs, attributes, form.write.source_shape, name)
+            inputs = [value, *(self._get(v, None, name) for v in integer.before), weight, *zero_point, *after]
+            return self._build.node(integer.op_type, inputs, attributes, form.write.target_shape, name)
         inputs = [value, weight]
         bias = self._kernels.bias(planned, name) if layer.folds_alpha else None
         inputs.extend([] if bias is None else [bias])
-        return self._build.node("Conv", inputs, attributes, form.write.source_shape, name)
+        return self._build.node("Conv", inputs, attributes, form.write.target_shape, name)
 
     def _rescaled(self, rescale: Rescale, value: ir.Value, scale: Sequence[ir.Value], name: str) -> ir.Value:
         """The int32 sums as floats."""
         if rescale.bias is not None:
-            value = self._plus(value, self._current(rescale.bias), name)
+            value = self._plus(value, self._get(rescale.bias, None, name), name)
         value = self._cast(value, ir.DataType.FLOAT, name)
-        first, *others = [*scale, *map(self._current, rescale.scales)]
+        first, *others = [*scale, *(self._get(v, None, name) for v in rescale.scales)]
         for other in others:
             shapes = [self._shapes.shape(v) or () for v in (other, first)]
             first = self._product(first, other, max(shapes, key=len), f"{name}/scale")
@@ -159,14 +346,8 @@ class _Writer:
             value = self._plus(value, self._term(layer.addend, name), name)
         return value if layer.activation is None else self._activated(value, layer.activation, name)
 
-    def _donor(self, planned: PlannedLayer) -> ir.Value:
-        """A value with all the dims that the output's shape needs; the layer's own input always has them."""
-        source = planned.form.source
-        needed = {s for s in planned.form.write.target_shape if s.static is None}
-        return self._current(source if needed <= set(self._shapes.shape(source) or ()) else planned.layer.x)
-
     def _term(self, addend: Addend, name: str) -> ir.Value:
-        term = self._current(addend.value)
+        term = self._get(addend.value, None, name)
         return term if addend.scale == 1 else self._scaled(term, addend.scale, f"{name}/beta")
 
     def _scaled(self, value: ir.Value, factor: float, label: str) -> ir.Value:
@@ -198,14 +379,15 @@ class _Writer:
     def _broadcast(self) -> dict[str, AttributeValue]:
         return {"broadcast": 1} if self._build.opset < _FIRST_NUMPY_BROADCAST_OPSET else {}
 
-    def _current(self, value: ir.Value) -> ir.Value:
-        while value in self._replaced:
-            value = self._replaced[value]
-        return value
-
 
 def _broadcastable(bias: Array, layer: FullyConnected) -> Array:
     """The bias with an axis for each axis of the layer's output."""
     outs = {f.label for f in layer.contraction.outs}
     sizes = ((f.size.static for f in a if f.label in outs) for a in layer.contraction.y)
     return bias.reshape([math.prod(size or 1 for size in axis) for axis in sizes])
+
+
+def _first(node: ir.Node) -> ir.Value:
+    value = node.inputs[0]
+    assert value is not None  # every operator that has a rule needs its first input
+    return value

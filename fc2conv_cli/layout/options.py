@@ -13,23 +13,21 @@ Stride is 1 and padding is 0 in both.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
-from typing import NamedTuple
-
-import onnx_ir as ir
+from typing import Literal
 
 from fc2conv_cli.contraction import Contraction
-from fc2conv_cli.layout.nodes import LONGEST_CHAIN, can_move, is_layout_node, view_of
-from fc2conv_cli.layout.quantizers import is_quantizer, source_dtype, undoes
+from fc2conv_cli.layout.layouts import Layout, refined_alike
 from fc2conv_cli.layout.scales import ScaleForm, scale_form
-from fc2conv_cli.layout.steps import Step, cost, steps
 from fc2conv_cli.records import FullyConnected
-from fc2conv_cli.shapes import Shapes
-from fc2conv_cli.views import Axis, View
+from fc2conv_cli.views import Axis, View, align, refine
 
 _SPATIAL_AXES = 2
+
+
+Tokens = Literal["width", "height", "batch"]
+"""Where the tokens of a sequence go: (B, C, 1, S), (B, C, S, 1) or (B * S, C, 1, 1)."""
 
 
 @dataclass(frozen=True)
@@ -37,133 +35,61 @@ class ConvForm:
     """One convolution that a layer can become.
 
     Attributes:
-        source: The value that it reads.
-        read: From the source to the 4-D input (N, C, H, W).
-        lifted: Layout nodes that are done on the source first, as they are.
-        repeats: QuantizeLinear and DequantizeLinear between the source and the layer, which follow the read.
+        read: From the axes of the layer's input to the 4-D input (N, C, H, W).
         weight: From the weight, as the node sees it, to (out channels, in channels of a group, kH, kW).
         scale: How the scale of a quantised weight lies along that; None if no DequantizeLinear can say it.
         bias: From the bias to (out channels,).
-        write: From the 4-D output to the layer's output.
+        write: From the axes of the layer's output to the 4-D output.
         kernel_shape: kH and kW.
         group: Number of groups.
         keeps_order: Whether it sums in the order of the weight's own axes.
-        saved: Cost of the layout nodes between source and layer that nothing else reads.
     """
 
-    source: ir.Value
-    read: View
-    lifted: tuple[ir.Node, ...]
-    repeats: tuple[ir.Node, ...]
+    read: Layout
     weight: View
     scale: ScaleForm | None
     bias: View
-    write: View
+    write: Layout
     kernel_shape: tuple[int, int]
     group: int
     keeps_order: bool
-    saved: int
-
-    @cached_property
-    def read_steps(self) -> list[Step]:
-        """The nodes before the convolution."""
-        return steps(self.read)
-
-    @cached_property
-    def write_steps(self) -> list[Step]:
-        """The nodes after the convolution."""
-        return steps(self.write)
-
-    @property
-    def cost(self) -> int:
-        """Cost of the layout nodes around the convolution, less that of those that it makes superfluous.
-
-        What is repeated takes the place of what was there; it counts enough to prefer the nearest source among equals.
-        """
-        return cost(self.read_steps) + cost(self.write_steps) + len(self.repeats) - self.saved
 
 
-def conv_forms(layer: FullyConnected, shapes: Shapes, taken: Container[ir.Node] = ()) -> Iterator[ConvForm]:
-    """The convolutions that a layer can become, those that read farthest up first.
-
-    Args:
-        layer: The layer.
-        shapes: Shapes of all values.
-        taken: Nodes that layers absorb, so that nothing can be read from between them.
-    """
-    offered = False
-    for source in reversed(_sources(layer, shapes, taken)):
-        for form in _forms(source):
-            if not (source.stays_put and (form.read_steps or source.lifted)):
-                offered = True
-                yield form
-    if not offered:  # integers that nothing can move, or a DequantizeLinear outside a loop
-        yield from _forms(_Source(layer.x, layer.contraction))
+def usual_forms(layer: FullyConnected, tokens: Tokens) -> Iterator[ConvForm]:
+    """The convolutions that stack all summed factors as channels, whatever the layout of the input is."""
+    contraction = layer.contraction
+    for placed in _placements(contraction.positions, tokens):
+        form = _form(contraction, contraction.x, _stacked(contraction, placed))
+        if _is_exact(layer, form):
+            yield form
 
 
-def _forms(source: _Source) -> Iterator[ConvForm]:
-    if (direct := _direct(source.contraction)) is not None:
-        yield _form(source, direct)
-    for placed in _placements(source.contraction.positions):
-        yield _form(source, _stacked(source.contraction, placed))
-
-
-class _Source(NamedTuple):
-    """A value that a layer can read.
-
-    Attributes:
-        value: The value.
-        contraction: The layer as seen from there.
-        lifted: Layout nodes between, which do not fit the layer's factors: they are to be done first, as they are.
-        repeats: What quantises and dequantises on the way to the layer.
-        stays_put: Whether no layout node is to follow: a DequantizeLinear is right above, from which none is to part
-            the layer, or runtimes do not move its type.
-        saved: Cost of the layout nodes that then nobody reads.
-    """
-
-    value: ir.Value
-    contraction: Contraction
-    lifted: tuple[ir.Node, ...] = ()
-    repeats: tuple[ir.Node, ...] = ()
-    stays_put: bool = False
-    saved: int = 0
-
-
-def _sources(layer: FullyConnected, shapes: Shapes, taken: Container[ir.Node]) -> list[_Source]:
-    """The values that the layer can read: its input, and whatever only layout ops and quantizers lie between."""
-    sources = [_Source(layer.x, layer.contraction)]
-    here, free = sources[0], True
-    for _ in range(LONGEST_CHAIN):
-        node = here.value.producer()
-        if node is None or node.graph is not layer.node.graph or node in taken:
-            return sources  # what is outside a loop body is not to be done in every turn
-        free = free and len(here.value.uses()) == 1 and not here.value.is_graph_output()
-        further = _above(here, node, shapes, free=free)
-        if further is None:
-            return sources
-        if not here.repeats and further.repeats:
-            sources = [here._replace(stays_put=True)]
-        here = further
-        if here.repeats or not here.lifted:
-            sources.append(here)
-    return sources
-
-
-def _above(here: _Source, node: ir.Node, shapes: Shapes, *, free: bool) -> _Source | None:
-    """The input of `node`, which computes the source `here`; None if a convolution cannot read from there."""
-    above = node.inputs[0] if node.inputs else None
-    if above is None:
+def form_for(layer: FullyConnected, layout: Layout) -> ConvForm | None:
+    """The convolution that reads the input in a layout as it is; None if there is none."""
+    agreed = refined_alike(layout, layer.contraction.x)
+    if agreed is None:
         return None
-    if is_quantizer(node, shapes):
-        redundant = here.repeats and undoes(here.repeats[0], node)
-        repeats = here.repeats[1:] if redundant else (node, *here.repeats)
-        return here._replace(value=above, repeats=repeats, stays_put=not can_move(source_dtype(node, shapes)))
-    view = view_of(node, shapes)
-    further = None if view is None or here.lifted else here.contraction.seen_from(view)
-    if view is None or further is None:
-        may_lift = is_layout_node(node) and not here.repeats and shapes.shape(node.outputs[0]) is not None
-        return here._replace(value=above, lifted=(node, *here.lifted)) if may_lift else None
-    return here._replace(value=above, contraction=further, saved=here.saved + cost(steps(view)) * free)
+    stored, _ = agreed
+    contraction = layer.contraction.seen_from(View(stored.target, stored.source))
+    direct = None if contraction is None else _direct(contraction)
+    if contraction is None or direct is None:
+        return None
+    form = _form(contraction, _unfolded(stored, contraction.x), direct)
+    return form if _is_exact(layer, form) else None
+
+
+def _unfolded(layout: Layout, stored: tuple[Axis, ...]) -> tuple[Axis, ...]:
+    """The axes of the value itself, in the factors of its stored axes."""
+    aligned = align(layout.target, stored)
+    assert aligned is not None  # `stored` was made of them
+    return refine(layout.source, aligned[0])
+
+
+def _is_exact(layer: FullyConnected, form: ConvForm) -> bool:
+    """Whether a quantised layer multiplies the same integers by the same scales, in an order that keeps them equal."""
+    if layer.weight.dequantization is not None and form.scale is None:
+        return False
+    return layer.integer is None or not layer.integer.keeps_order or form.keeps_order
 
 
 _Layout = tuple[Axis, Axis, Axis, Axis]
@@ -201,12 +127,14 @@ def _stacked(contraction: Contraction, positions: tuple[Axis, Axis, Axis]) -> _L
     return n, groups + summed, h, w
 
 
-def _placements(positions: tuple[Axis, ...]) -> Iterator[tuple[Axis, Axis, Axis]]:
+def _placements(positions: tuple[Axis, ...], tokens: Tokens) -> Iterator[tuple[Axis, Axis, Axis]]:
     """The ways to place the position axes on (N, H, W): the convention first."""
     if len(positions) <= 1:
         yield (positions[0] if positions else ()), (), ()
+    elif tokens == "batch":
+        yield _merge(positions), (), ()
     elif len(positions) == 2:
-        yield positions[0], (), positions[1]
+        yield (positions[0], (), positions[1]) if tokens == "width" else (positions[0], positions[1], ())
     else:
         for i in range(1, len(positions) - 1):
             for j in range(i + 1, len(positions)):
@@ -217,9 +145,9 @@ def _merge(axes: tuple[Axis, ...]) -> Axis:
     return tuple(f for a in axes for f in a)
 
 
-def _form(source: _Source, layout: _Layout) -> ConvForm:
+def _form(contraction: Contraction, x: tuple[Axis, ...], layout: _Layout) -> ConvForm:
+    """The convolution that reads `x`, the axes of the layer's input, as `layout`."""
     n, c, h, w = layout
-    contraction = source.contraction
     summed, grouped = contraction.summed, contraction.grouped
     groups = tuple(f for f in c if f.label in grouped)
     channels = tuple(f for f in c if f.label in summed)
@@ -233,16 +161,12 @@ def _form(source: _Source, layout: _Layout) -> ConvForm:
     assert kh is not None
     assert kw is not None
     return ConvForm(
-        source.value,
-        read=View(contraction.x, layout),
-        lifted=source.lifted,
-        repeats=source.repeats,
+        read=View(x, layout),
         weight=weight,
         scale=scale_form(contraction.scale, weight.target),
         bias=View((contraction.outs,), (outs,)),
-        write=View((n, outs, rest[0], rest[1]), contraction.y),
+        write=View(contraction.y, (n, outs, rest[0], rest[1])),
         kernel_shape=(kh, kw),
         group=contraction.groups,
         keeps_order=not any(kernel) and list(channels) == [f for a in contraction.w for f in a if f.label in summed],
-        saved=source.saved,
     )

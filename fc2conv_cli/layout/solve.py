@@ -1,69 +1,221 @@
-"""Picks the layout of every layer: the fewest and cheapest layout nodes."""
+"""Picks how every unit works: the fewest and cheapest layout nodes in the whole graph.
+
+Each unit is a variable whose values are its options. Where the layout that a value is written in is not the one in
+which it is read, it must be converted; several readers share a converted copy. A value with one reader is a table over
+writer and reader. One with several is a variable of its own: the set of layouts that exist of it.
+"""
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
+import numpy as np
+import onnx_ir as ir
+
+from fc2conv_cli.constants import Constants
 from fc2conv_cli.layers import reasons
-from fc2conv_cli.layout.options import ConvForm, conv_forms
-from fc2conv_cli.layout.steps import COMPUTED
+from fc2conv_cli.layout.costs import Costs
+from fc2conv_cli.layout.elimination import Factor, minimise
+from fc2conv_cli.layout.layouts import Layout, logical
+from fc2conv_cli.layout.options import Tokens
+from fc2conv_cli.layout.region import Choice, Option, Region, Unit
+from fc2conv_cli.layout.rules import Facts
 from fc2conv_cli.records import FullyConnected, Plan, PlannedLayer, Skip
 from fc2conv_cli.shapes import Shapes
 
+_MOST_COPIES = 6
+"""Layouts of one value that may be demanded; a set of them is one value of a variable."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user says about layout.
+
+    Attributes:
+        spread: Whether nodes between layers may work in other layouts; if not, each layer is wrapped on its own.
+        tokens: Where the tokens of a sequence go.
+        decompose_layernorm: Whether LayerNormalization may be written as simpler nodes to work in other layouts.
+    """
+
+    spread: bool = True
+    tokens: Tokens = "width"
+    decompose_layernorm: bool = False
+
 
 def solve(
-    found: Iterable[FullyConnected | Skip], shapes: Shapes, wanted: Callable[[str], bool] = lambda name: True
+    found: Iterable[FullyConnected | Skip],
+    shapes: Shapes,
+    constants: Constants,
+    opset: int,
+    wanted: Callable[[str], bool] = lambda name: True,
+    wishes: Wishes | None = None,
 ) -> Plan:
-    """Choose a convolution for each layer.
+    """Choose a convolution for each layer, and a layout for every value near one.
 
     Args:
         found: What `fc2conv_cli.layers.find` yields.
         shapes: Shapes of all values.
+        constants: The constants of the model.
+        opset: Version of the default operator set.
         wanted: Whether the layer of that name is to be converted.
-
-    Returns:
-        The plan. Each layer is taken on its own: the form whose layout nodes cost the least, and among equals the
-        first that `conv_forms` offers.
+        wishes: What the user says about layout.
     """
-    layers: list[PlannedLayer] = []
+    wishes = wishes or Wishes()
+    facts = Facts(shapes, constants, opset, wishes.decompose_layernorm)
+    layers: list[FullyConnected] = []
     skips: list[Skip] = []
-    found = list(found)
-    taken = {n for item in found if isinstance(item, FullyConnected) and wanted(item.name) for n in item.absorbed}
     for item in found:
         if isinstance(item, Skip):
             skips.append(item)
         elif not wanted(item.name):
             skips.append(Skip(item.node, reasons.EXCLUDED))
         else:
-            offered = list(conv_forms(item, shapes, taken))
-            forms = [form for form in offered if _can_be_written(form) and _is_exact(item, form)]
-            if forms:
-                layers.append(PlannedLayer(item, min(forms, key=lambda form: form.cost)))
-            else:
-                skips.append(Skip(item.node, *_why_none(item, offered)))
-    return Plan(tuple(layers), tuple(skips))
+            layers.append(item)
+    planned: dict[ir.Node, PlannedLayer] = {}
+    choices: dict[ir.Graph, Sequence[Choice]] = {}
+    cost = bound = 0.0
+    for graph in dict.fromkeys(layer.node.graph for layer in layers):
+        assert graph is not None
+        here = [layer for layer in layers if layer.node.graph is graph]
+        problem, left = _problem(graph, here, facts, wishes)
+        skips.extend(left)
+        solution = minimise(problem.sizes, problem.factors)
+        cost, bound = cost + solution.cost, bound + solution.bound
+        choices[graph] = problem.choices(solution.values)
+        for choice in choices[graph]:
+            if choice.unit.layer is not None and choice.option.form is not None:
+                planned[choice.unit.layer.node] = PlannedLayer(choice.unit.layer, choice.option.form)
+    return Plan(tuple(planned[x.node] for x in layers if x.node in planned), tuple(skips), choices, cost, bound)
 
 
-def _why_none(layer: FullyConnected, offered: Sequence[ConvForm]) -> tuple[reasons.Reason, str]:
+def _problem(
+    graph: ir.Graph, layers: Sequence[FullyConnected], facts: Facts, wishes: Wishes
+) -> tuple[_Problem, list[Skip]]:
+    """The problem of a graph, without the layers that cannot be written even on their own."""
+    left: list[Skip] = []
+    while True:
+        region = Region(graph, layers, facts, wishes.tokens, spread=wishes.spread)
+        costs = Costs(graph, facts.shapes)
+        impossible = {
+            unit.layer.node: unit.layer
+            for unit in region.units
+            if unit.layer is not None and not any(_stands_alone(option, costs) for option in unit.options)
+        }
+        if not impossible:
+            return _Problem(graph, region, costs), left
+        left.extend(Skip(layer.node, *_why_none(layer)) for layer in impossible.values())
+        layers = [layer for layer in layers if layer.node not in impossible]
+
+
+def _stands_alone(option: Option, costs: Costs) -> bool:
+    """Whether a layer can work like this whatever is around it."""
+    reads = (costs.convert(v, logical(own.source_shape), own) for v, own in option.reads)
+    writes = (costs.convert(v, own, logical(own.source_shape)) for v, own in option.writes)
+    return math.isfinite(option.cost + sum(reads) + sum(writes))
+
+
+def _why_none(layer: FullyConnected) -> tuple[reasons.Reason, str]:
     if any(size.static == 0 for size in layer.contraction.position_shape):
         return reasons.EMPTY, ""
-    if layer.weight.dequantization is not None and not any(form.scale for form in offered):
+    if layer.weight.dequantization is not None:
         return reasons.QUANTIZED_WEIGHT, "its blocks do not stay whole in the weight of a convolution"
     return reasons.INEXPRESSIBLE_LAYOUT, ""
 
 
-def _is_exact(layer: FullyConnected, form: ConvForm) -> bool:
-    """Whether a quantised layer multiplies the same integers by the same scales in this form."""
-    if layer.weight.dequantization is not None and form.scale is None:
-        return False
-    return layer.integer is None or not layer.integer.keeps_order or form.keeps_order
+class _Problem:
+    """The variables and cost tables of a graph."""
+
+    def __init__(self, graph: ir.Graph, region: Region, costs: Costs) -> None:
+        self.sizes: list[int] = []
+        self.factors: list[Factor] = []
+        self._graph = graph
+        self._costs = costs
+        self._units = region.units
+        self._dying = region.dying
+        self._variables = {id(unit): i for i, unit in enumerate(self._units)}
+        for unit in self._units:
+            own = np.array([option.cost for option in unit.options])
+            self.factors.append(Factor((len(self.sizes),), own))
+            self.sizes.append(len(unit.options))
+        readers, writers = self._ends()
+        for value in dict.fromkeys((*readers, *writers)):
+            if value in region.layouts:
+                self._value(value, writers.get(value), readers.get(value, []))
+
+    def choices(self, values: Sequence[int]) -> list[Choice]:
+        """The choices that an assignment means."""
+        return [Choice(unit, unit.options[values[i]]) for i, unit in enumerate(self._units)]
+
+    def _ends(self) -> tuple[dict[ir.Value, list[Unit]], dict[ir.Value, Unit]]:
+        readers: dict[ir.Value, list[Unit]] = {}
+        writers: dict[ir.Value, Unit] = {}
+        for unit in self._units:
+            for value in dict.fromkeys(v for option in unit.options for v, _ in option.reads):
+                readers.setdefault(value, []).append(unit)
+            for value in dict.fromkeys(v for option in unit.options for v, _ in option.writes):
+                writers[value] = unit
+        return readers, writers
+
+    def _value(self, value: ir.Value, writer: Unit | None, readers: Sequence[Unit]) -> None:
+        """The cost of converting a value."""
+        own = logical(self._costs.shape(value))
+        written = [own] if writer is None else [_of(option.writes, value) or own for option in writer.options]
+        read = [[_of(option.reads, value) for option in unit.options] for unit in readers]
+        as_it_is = self._is_read_elsewhere(value, readers)
+        if len(readers) == 1 and not as_it_is:
+            table = [[0.0 if q is None else self._costs.convert(value, p, q) for q in read[0]] for p in written]
+            self._add([writer, readers[0]], table)
+        elif not readers:
+            self._add([writer], [self._costs.convert(value, p, own) if as_it_is else 0.0 for p in written])
+        else:
+            self._shared(value, writer, written, readers, read, own if as_it_is else None)
+
+    def _shared(
+        self,
+        value: ir.Value,
+        writer: Unit | None,
+        written: Sequence[Layout],
+        readers: Sequence[Unit],
+        read: Sequence[Sequence[Layout | None]],
+        needed: Layout | None,
+    ) -> None:
+        """A variable for the set of layouts that readers find."""
+        kinds = {q.movement: q for wants in read for q in wants if q is not None}
+        if needed is not None:
+            kinds[needed.movement] = needed
+        sets = [s for n in range(min(len(kinds), _MOST_COPIES) + 1) for s in itertools.combinations(kinds, n)]
+        if needed is not None:
+            sets = [s for s in sets if needed.movement in s]
+        variable = len(self.sizes)
+        self.sizes.append(len(sets))
+        made = [[sum(self._costs.convert(value, p, kinds[q]) for q in s) for s in sets] for p in written]
+        self._add([writer], made, variable)
+        for unit, wants in zip(readers, read, strict=True):
+            table = [[0.0 if q is None or q.movement in s else math.inf for s in sets] for q in wants]
+            self._add([unit], table, variable)
+
+    def _add(self, units: Sequence[Unit | None], table: object, *more: int) -> None:
+        """Add a table whose axes are units, or one row where there is none, and further variables."""
+        array = np.array(table, np.float64)
+        variables: list[int] = []
+        for unit in units:
+            if unit is None:
+                array = array[0]
+            else:
+                variables.append(self._variables[id(unit)])
+        if len(set(variables)) < len(variables):  # a unit that reads what it writes, or one value twice
+            array, variables = np.diagonal(array).copy(), variables[:1]
+        self.factors.append(Factor((*variables, *more), array))
+
+    def _is_read_elsewhere(self, value: ir.Value, readers: Sequence[Unit]) -> bool:
+        """Whether anything but the units reads the value: opaque nodes, bodies, the caller."""
+        nodes = {node for unit in readers for node in (unit.layer.absorbed if unit.layer else (unit.anchor,))}
+        others = (use.node for use in value.uses())
+        return value.is_graph_output() or any(n not in nodes and n not in self._dying for n in others)
 
 
-def _can_be_written(form: ConvForm) -> bool:
-    """Whether runtimes take the convolution and its layout nodes.
-
-    Constants must spell every Reshape but the last, whose shape is the output's and can be computed. An empty batch
-    is fine, an empty spatial axis is not (onnxruntime: "Invalid input shape").
-    """
-    computed = [step for step in (*form.read_steps, *form.write_steps[:-1]) if step.argument == COMPUTED]
-    return not computed and all(size.static != 0 for size in form.read.target_shape[2:])
+def _of(pairs: Sequence[tuple[ir.Value, Layout]], value: ir.Value) -> Layout | None:
+    return next((own for v, own in pairs if v is value), None)

@@ -91,11 +91,9 @@ def _headline(console: Console, model: str, plan: Plan) -> None:
 
 def _plan(console: Console, plan: Plan, verbose: bool) -> None:
     if plan.layers:
-        extra = ("with its layout nodes",) if verbose else ()
-        table = _table("layer", "was", "in", "out", "positions", "params", "MACs", "becomes", "reads", "writes", *extra)
+        table = _table("layer", "was", "in", "out", "positions", "params", "MACs", "becomes", "reads", "writes")
         for planned in plan.layers if verbose else plan.layers[:_LISTED_ROWS]:
-            row = (*_layer_row(planned), _around(planned)) if verbose else _layer_row(planned)
-            table.add_row(*map(Text, row))
+            table.add_row(*map(Text, _layer_row(planned)))
         console.print(table)
         if not verbose and len(plan.layers) > _LISTED_ROWS:
             _line(console, f"  ... and {len(plan.layers) - _LISTED_ROWS} more (-v lists all)")
@@ -103,12 +101,21 @@ def _plan(console: Console, plan: Plan, verbose: bool) -> None:
         if planned.layer.folded:
             what = ", ".join(f"{node.op_type} {node_label(node)}" for node in planned.layer.folded)
             _line(console, Text(f"folded into {planned.layer.name}: {what}"))
+    if plan.layers:
+        _line(console, _layout_line(plan))
     _skips(console, "stays", [s for s in plan.skips if s.reason.is_layer])
     others = [s for s in plan.skips if not s.reason.is_layer]
     if verbose:
         _skips(console, "not a fully connected layer", others)
     else:
         _count_others(console, others)
+
+
+def _layout_line(plan: Plan) -> str:
+    """How good the choice of layouts is known to be."""
+    gap = plan.gap
+    proof = "no choice costs less" if gap == 0 else f"at most {gap:.1%} above the best"
+    return f"layouts chosen among {plan.options:,} ways of {plan.units:,} nodes: {proof}"
 
 
 def _layer_row(planned: PlannedLayer) -> tuple[str, ...]:
@@ -124,14 +131,8 @@ def _layer_row(planned: PlannedLayer) -> tuple[str, ...]:
         f"{layer.macs.static:,}" if layer.macs.static is not None else str(layer.macs),
         f"{layer.becomes} {height}x{width}" + (f", {form.group} groups" if form.group > 1 else ""),
         format_shape(form.read.target_shape),
-        format_shape(form.write.source_shape),
+        format_shape(form.write.target_shape),
     )
-
-
-def _around(planned: PlannedLayer) -> str:
-    """The nodes that the layer takes on its own; those of neighbours that cancel are gone in the file."""
-    form = planned.form
-    return " ".join([*(s.op for s in form.read_steps), planned.layer.becomes, *(s.op for s in form.write_steps)])
 
 
 def _skips(console: Console, title: str, skips: list[Skip]) -> None:

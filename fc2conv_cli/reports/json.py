@@ -7,10 +7,9 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from fc2conv_cli.layout.steps import Step
 from fc2conv_cli.pipeline import ConversionReport, InspectionReport
 from fc2conv_cli.records import Plan, PlannedLayer, Skip, node_label
-from fc2conv_cli.sizes import Shape, format_shape
+from fc2conv_cli.sizes import Shape
 from fc2conv_cli.verification.metrics import Deviation
 from fc2conv_cli.verification.report import OutputReport, VerifyReport
 
@@ -51,7 +50,8 @@ def conversion(report: ConversionReport) -> dict[str, Any]:
 
 def plan(report: Plan) -> dict[str, Any]:
     """A plan as plain data."""
-    return {"layers": [_layer(p) for p in report.layers], "skips": [_skip(s) for s in report.skips]}
+    layout = {"cost": report.cost, "bound": report.bound, "gap": report.gap, "nodes": report.units}
+    return {"layers": [_layer(p) for p in report.layers], "skips": [_skip(s) for s in report.skips], "layout": layout}
 
 
 def verification(report: VerifyReport) -> dict[str, Any]:
@@ -85,12 +85,10 @@ def _layer(planned: PlannedLayer) -> dict[str, Any]:
         "folded": [node_label(node) for node in layer.folded],
         "conv": {
             "op_type": layer.becomes,
-            "reads": form.source.name,
+            "reads": layer.x.name,
             "kernel_shape": list(form.kernel_shape),
             "input_shape": _dims(form.read.target_shape),
-            "output_shape": _dims(form.write.source_shape),
-            "before": [_step(s) for s in form.read_steps],
-            "after": [_step(s) for s in form.write_steps],
+            "output_shape": _dims(form.write.target_shape),
         },
     }
 
@@ -132,10 +130,6 @@ def _deviation(worst: Deviation | None) -> dict[str, Any]:
         "reference": worst.reference,
         "converted": worst.converted,
     }
-
-
-def _step(step: Step) -> str:
-    return f"{step.op} to {format_shape(step.shape)}"
 
 
 def _dims(shape: Shape) -> list[int | str]:

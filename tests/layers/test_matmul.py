@@ -87,7 +87,7 @@ def test_tokens_go_to_the_width(tmp_path: Path) -> None:
     path, report = converted(matmul(["B", "S", 4], random((4, 3))), tmp_path)
     (planned,) = report.plan.layers
     assert [str(s) for s in planned.form.read.target_shape] == ["B", "4", "1", "S"]
-    assert [str(s) for s in planned.form.write.source_shape] == ["B", "3", "1", "S"]
+    assert [str(s) for s in planned.form.write.target_shape] == ["B", "3", "1", "S"]
     assert ops(path).count("Transpose") == 2
 
 

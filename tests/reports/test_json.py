@@ -18,13 +18,12 @@ def test_a_conversion(tmp_path: Path) -> None:
     assert (first["in_features"], first["out_features"], first["positions"]) == (256, 64, ["N"])
     assert first["conv"] == {
         "op_type": "Conv",
-        "reads": "relu_1",
+        "reads": "view",
         "kernel_shape": [4, 4],
         "input_shape": ["N", 16, 4, 4],
         "output_shape": ["N", 64, 1, 1],
-        "before": [],
-        "after": ["Squeeze to [N, 64]"],
     }
+    assert (data["layout"]["gap"], data["layout"]["cost"]) == (0.0, 10.0)
     assert data["layout_nodes"]["before"] == {"transposes": 0, "reshapes": 1}
     assert data["verification"]["cases"] == [{"N": 1}, {"N": 3}]
 

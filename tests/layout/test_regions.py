@@ -1,0 +1,137 @@
+"""Whole regions stay 4-D: counts of Transpose (T) and Reshape-like nodes (R), before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from helpers import assert_close, converted, ops, random, run, value
+from networks import Net, channels_last, encoder, excitation, head, mixer, mlp
+
+from fc2conv_cli.layout.solve import Wishes
+
+
+def counts(path: Path) -> tuple[int, int]:
+    found = ops(path)
+    reshapes = sum(found.count(op) for op in ("Reshape", "Flatten", "Squeeze", "Unsqueeze"))
+    return found.count("Transpose"), reshapes
+
+
+def convert_and_count(
+    proto: onnx.ModelProto, folder: Path, wishes: Wishes | None = None
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    path, report = converted(proto, folder, wishes=wishes)
+    assert report.verified
+    assert not report.plan.left
+    assert report.plan.gap == 0
+    dims = [d.dim_value or None for d in proto.graph.input[0].type.tensor_type.shape.dim]
+    for size in (1, 3):
+        x = {"x": random([d or size for d in dims])}
+        assert_close(run(path, x), run(proto, x))
+    return counts(folder / "model.onnx"), counts(path)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 5])
+def test_an_mlp_has_one_layout_node_at_each_end(tmp_path: Path, depth: int) -> None:
+    assert convert_and_count(mlp(depth), tmp_path) == ((0, 0), (0, 2))
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_squeeze_and_excitation_has_none(tmp_path: Path, pooled: bool) -> None:
+    _, after = convert_and_count(excitation(pooled=pooled), tmp_path)
+    assert after == (0, 0)
+
+
+@pytest.mark.parametrize("pool", [False, True])
+@pytest.mark.parametrize("norm", [False, True])
+def test_the_head_of_a_cnn_has_no_more_than_before(tmp_path: Path, pool: bool, norm: bool) -> None:
+    before, after = convert_and_count(head(pool=pool, norm=norm), tmp_path)
+    assert after == before == (0, 1)
+
+
+def test_linear_layers_between_convolutions_lose_their_transposes(tmp_path: Path) -> None:
+    assert convert_and_count(channels_last(layernorm=False), tmp_path) == ((2, 0), (0, 0))
+
+
+@pytest.mark.parametrize(("decompose", "expected"), [(False, (2, 0)), (True, (0, 0))])
+def test_a_convnext_block(tmp_path: Path, decompose: bool, expected: tuple[int, int]) -> None:
+    wishes = Wishes(decompose_layernorm=decompose)
+    before, after = convert_and_count(channels_last(layernorm=True), tmp_path, wishes)
+    assert before == (2, 0)
+    assert after == expected
+
+
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("depth", [1, 2])
+@pytest.mark.parametrize(
+    ("wishes", "more"),
+    [(Wishes(), 4), (Wishes(tokens="batch"), 0), (Wishes(decompose_layernorm=True), 0), (Wishes(tokens="height"), 4)],
+)
+def test_encoders(tmp_path: Path, fused: bool, depth: int, wishes: Wishes, more: int) -> None:
+    before, after = convert_and_count(encoder(depth, fused=fused), tmp_path, wishes)
+    ends = 2 if wishes.decompose_layernorm else 0  # into 4-D and out of it again
+    assert after[0] <= before[0] + more * depth + ends
+
+
+def test_queries_keys_and_values_share_one_transpose(tmp_path: Path) -> None:
+    net = Net()
+    parts = [net.linear("x", 8, 8) for _ in range(3)]
+    proto = net.build(["N", "S", 8], net("Sum", *parts))
+    _, after = convert_and_count(proto, tmp_path)
+    assert after[0] == 2
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_a_mixer(tmp_path: Path, depth: int) -> None:
+    before, after = convert_and_count(mixer(depth), tmp_path)
+    assert after[0] <= before[0] + 2 * depth
+    assert after[1] <= before[1] + 4 * depth + 2
+
+
+RULES: dict[str, Callable[[Net, str], str]] = {
+    "Softmax": lambda net, x: net("Softmax", x, axis=-1),
+    "ReduceMax that keeps its axis": lambda net, x: net("ReduceMax", x, axes=[2]),
+    "ReduceMean that drops it": lambda net, x: net.reshape(net("ReduceMean", x, axes=[1], keepdims=0), 0, 1, 8),
+    "Concat": lambda net, x: net("Concat", x, net("Relu", x), axis=1),
+    "Slice": lambda net, x: net(
+        "Slice", x, *(net.constant(np.array([n])) for n in (1, 5, 2, 2))
+    ),
+    "PRelu": lambda net, x: net("PRelu", x, net.constant(random((8,)))),
+    "Clip": lambda net, x: net("Clip", x, net.number(-1), net.number(1)),
+    "Where": lambda net, x: net("Where", net("Greater", x, net.number(0)), x, net.constant(random((8,)))),
+    "a constant of full rank": lambda net, x: net("Mul", x, net.constant(random((1, 1, 8)))),
+    "ArgMax": lambda net, x: net("Cast", net("ArgMax", x, axis=2), to=1),
+    "Shape": lambda net, x: net("Add", x, net("Cast", net("Gather", net("Shape", x), net.constant(np.array(0))), to=1)),
+    "Identity and Neg": lambda net, x: net("Neg", net("Identity", x)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_operators_between_two_layers(tmp_path: Path, name: str) -> None:
+    net = Net()
+    x = RULES[name](net, net.linear("x", 6, 8))
+    width = {"ReduceMax that keeps its axis": 1, "ArgMax": 1, "Slice": 2}.get(name, 8)
+    proto = net.build(["N", 4, 6], net.linear(x, width, 5))
+    _, after = convert_and_count(proto, tmp_path)
+    assert after[0] <= 2
+    assert "Squeeze" not in ops(tmp_path / "out.onnx")[2:-3]
+
+
+def test_a_value_that_is_an_output_too_is_given_as_it_was(tmp_path: Path) -> None:
+    net = Net()
+    h = net("Relu", net.linear("x", 6, 8))
+    proto = net.build(["N", "S", 6], net.linear(h, 8, 5))
+    proto.graph.output.append(value(h, ["N", "S", 8]))
+    path, report = converted(proto, tmp_path)
+    assert report.verified
+    assert [o.name for o in onnx.load(path).graph.output] == ["y", h]
+    x = {"x": random((2, 3, 6))}
+    assert_close(run(path, x), run(proto, x))
+
+
+def test_isolated_layers_keep_what_is_between_them(tmp_path: Path) -> None:
+    _, after = convert_and_count(mlp(3), tmp_path, Wishes(spread=False))
+    assert after == (0, 6)
