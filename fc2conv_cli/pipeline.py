@@ -86,11 +86,15 @@ class InspectionReport:
         model: The file that was read.
         plan: What a conversion would do.
         notes: What else is to be said.
+        layout_before: Layout nodes of the model.
+        layout_after: Layout nodes that it would have.
     """
 
     model: Path
     plan: Plan
     notes: tuple[str, ...] = ()
+    layout_before: LayoutCount | None = None
+    layout_after: LayoutCount | None = None
 
     def __str__(self) -> str:
         """The report as the command line prints it."""
@@ -161,7 +165,7 @@ def convert(
     if strict and plan.left:
         return replace(report, status="layers left")
     if dry_run:
-        return report
+        return replace(report, layout_after=_preview(ir_model, analysis))
     if not plan.layers and output is None:
         stale = (f"{target} is there from before; it does not come from this run",) if target.exists() else ()
         return replace(report, status="nothing to convert", notes=(*report.notes, *stale))
@@ -244,7 +248,8 @@ def inspect(
     ir_model = load(path)
     frozen = graphs.freeze_inputs(ir_model) if freeze_inputs else []
     analysis = _analyse(path, ir_model, only, skip, unverifiable=allow_unverifiable, fuse=fuse, wishes=wishes)
-    return InspectionReport(path, analysis.plan, (*analysis.notes, *_frozen_note(frozen)))
+    before, notes = _count(ir_model, analysis), (*analysis.notes, *_frozen_note(frozen))
+    return InspectionReport(path, analysis.plan, notes, before, _preview(ir_model, analysis))
 
 
 @dataclass(frozen=True)
@@ -322,6 +327,13 @@ def _rewrite(model: ir.Model, analysis: _Analysis) -> tuple[str, ...]:
         f"or in another body: {d.extra_bytes:,} bytes more"
         for d in duplicates
     )
+
+
+def _preview(model: ir.Model, analysis: _Analysis) -> LayoutCount:
+    """Carry out the plan in memory, to count what would be left; weights are not touched."""
+    if analysis.plan.layers:
+        _rewrite(model, analysis)
+    return _count(model, analysis)
 
 
 def _frozen_note(frozen: Sequence[str]) -> tuple[str, ...]:

@@ -112,14 +112,15 @@ def test_a_wrong_result_is_written_only_unverified(tmp_path: Path, monkeypatch: 
 
 def test_inspect_and_dry_run_show_what_convert_does(tmp_path: Path) -> None:
     source = SAMPLES / "transformer_encoder.onnx"
-    inspected = inspect(source).plan
+    inspection = inspect(source)
+    inspected = inspection.plan
     planned = convert(source, dry_run=True)
     done = convert(source, tmp_path / "out.onnx")
     layers = [p.layer.name for p in inspected.layers]
     assert layers == [p.layer.name for p in planned.plan.layers] == [p.layer.name for p in done.plan.layers]
     assert planned.status == "planned"
     assert planned.output is None
-    assert planned.layout_after is None
+    assert planned.layout_after == inspection.layout_after == done.layout_after
     assert not (SAMPLES / "transformer_encoder.conv.onnx").exists()
 
 

@@ -51,6 +51,7 @@ def render(
         _headline(console, str(report.model), report.plan)
         _plan(console, report.plan, verbose)
         _notes(console, report.notes)
+        _layout_count(console, report)
     else:
         _line(console, Text(f"{report.converted} against {report.original}"))
         _verification(console, report)
@@ -70,13 +71,18 @@ def _conversion(console: Console, report: ConversionReport, verbose: bool) -> No
     if report.verification is not None and report.plan.layers:
         _verification(console, report.verification)
     _notes(console, report.notes)
-    if (before := report.layout_before) is not None and (after := report.layout_after) is not None:
-        _line(
-            console,
-            f"layout nodes: {before.transposes} Transpose, {before.reshapes} Reshape, Squeeze or the like before; "
-            f"{after.transposes} and {after.reshapes} after",
-        )
+    _layout_count(console, report)
     _line(console, _closing(report))
+
+
+def _layout_count(console: Console, report: ConversionReport | InspectionReport) -> None:
+    if (before := report.layout_before) is None or (after := report.layout_after) is None or not report.plan.layers:
+        return
+    _line(
+        console,
+        f"layout nodes: {before.transposes} Transpose, {before.reshapes} Reshape, Squeeze or the like before; "
+        f"{after.transposes} and {after.reshapes} after",
+    )
 
 
 def _headline(console: Console, model: str, plan: Plan) -> None:

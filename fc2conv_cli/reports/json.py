@@ -22,7 +22,12 @@ def render(report: ConversionReport | InspectionReport | VerifyReport) -> str:
     if isinstance(report, ConversionReport):
         content = conversion(report)
     elif isinstance(report, InspectionReport):
-        content = {"model": str(report.model), **plan(report.plan), "notes": list(report.notes)}
+        content = {
+            "model": str(report.model),
+            **plan(report.plan),
+            **_layout_nodes(report),
+            "notes": list(report.notes),
+        }
     else:
         content = verification(report)
     return json.dumps(_finite({"version": VERSION, **content}), indent=2, allow_nan=False) + "\n"
@@ -39,13 +44,16 @@ def conversion(report: ConversionReport) -> dict[str, Any]:
         "data": None if report.data is None else str(report.data),
         "failed": None if report.failed is None else str(report.failed),
         **plan(report.plan),
-        "layout_nodes": {
-            "before": None if report.layout_before is None else asdict(report.layout_before),
-            "after": None if report.layout_after is None else asdict(report.layout_after),
-        },
+        **_layout_nodes(report),
         "verification": None if report.verification is None else verification(report.verification),
         "notes": list(report.notes),
     }
+
+
+def _layout_nodes(report: ConversionReport | InspectionReport) -> dict[str, Any]:
+    before, after = report.layout_before, report.layout_after
+    counts = {"before": None if before is None else asdict(before), "after": None if after is None else asdict(after)}
+    return {"layout_nodes": counts}
 
 
 def plan(report: Plan) -> dict[str, Any]:
