@@ -97,6 +97,7 @@ def infer(model: ir.Model) -> Shapes:
         for v, shape, type_ in saved:
             v.shape, v.type = shape, type_
             v.meta.pop(SYM_DATA_KEY, None)
+            v.metadata_props.pop(SYM_DATA_KEY, None)
     return shapes
 
 

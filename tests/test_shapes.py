@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import onnx
 import onnx_ir as ir
 import pytest
-from helpers import model, random, value
+from helpers import INT64, converted, model, random, value
 from onnx import helper
 
 from fc2conv_cli.shapes import _parse_product, infer
@@ -80,3 +82,12 @@ def test_products_of_dims() -> None:
 )
 def test_reading_expressions(text: str, size: Size) -> None:
     assert _parse_product(text) == size
+
+
+def test_no_trace_is_left_in_the_file(tmp_path: Path) -> None:
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"], name="fc"), helper.make_node("Shape", ["x"], ["s"])]
+    outputs = [value("y", ["N", 3]), value("s", [2], INT64)]
+    path, _ = converted(model(nodes, [value("x", ["N", 4])], outputs, {"w": random((4, 3))}), tmp_path)
+    after = onnx.load(path)
+    values = (*after.graph.input, *after.graph.output, *after.graph.value_info)
+    assert not [p.key for v in values for p in v.metadata_props if p.key != "fc2conv.from"]

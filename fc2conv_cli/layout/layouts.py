@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+
+from fc2conv_cli.dequantization import spread
 from fc2conv_cli.sizes import Shape
 from fc2conv_cli.views import Axis, View, align, refine
 
@@ -55,6 +59,23 @@ def broadcast(layout: Layout, shape: Shape) -> Layout | None:
         else:
             return None
     return View(tuple(source[::-1]), tuple(tuple(f for f in a if f.label in kept) for a in layout.target))
+
+
+def broadcasts(own: Layout, layout: Layout) -> bool:
+    """Whether an operand in `own`, made by `broadcast`, meets a value in `layout`: no stored axis has a part of it."""
+    return all(not mine or mine == whole for mine, whole in zip(own.target, layout.target, strict=True))
+
+
+def filled(array: npt.NDArray[np.generic], own: Layout, layout: Layout) -> npt.NDArray[np.generic] | None:
+    """A constant operand as stored, repeated along the stored axes of which it has a part.
+
+    Returns:
+        None if the rest of such an axis is known at run time only.
+    """
+    wanted = tuple(whole if mine else () for mine, whole in zip(own.target, layout.target, strict=True))
+    if any(f.size.static is None for a in wanted for f in a):
+        return None
+    return spread(array, own.source, wanted)
 
 
 def reduced(layout: Layout, axes: Sequence[int], *, keepdims: bool) -> Layout:

@@ -8,7 +8,7 @@ graph stops them. Nodes that no layout reaches have no choice, and stay as they 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import onnx_ir as ir
@@ -77,7 +77,13 @@ class Region:
     """
 
     def __init__(
-        self, graph: ir.Graph, layers: Sequence[FullyConnected], facts: Facts, tokens: Tokens, *, spread: bool
+        self,
+        graph: ir.Graph,
+        layers: Sequence[FullyConnected],
+        facts: Facts,
+        tokens: Mapping[ir.Node, Tokens],
+        *,
+        spread: bool,
     ) -> None:
         """Find the choices of a graph.
 
@@ -85,7 +91,7 @@ class Region:
             graph: The graph.
             layers: Its layers that are to be converted.
             facts: The model.
-            tokens: Where tokens go.
+            tokens: Where tokens go, by the node of the layer.
             spread: Whether layouts pass through anything but layout nodes.
         """
         self._graph = graph
@@ -102,8 +108,8 @@ class Region:
         for layer in layers:
             self._readers.setdefault(layer.x, []).append(self._layers[layer.node])
         self._queue: deque[tuple[ir.Value, Layout]] = deque()
-        for unit in self._layers.values():
-            self._seed(unit, tokens)
+        for node, unit in self._layers.items():
+            self._seed(unit, tokens[node])
         for value, layout in self._ends(layers):
             self._queue.append((value, layout))
         while self._queue:

@@ -15,7 +15,18 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from fc2conv_cli.constants import Constants
-from fc2conv_cli.layout.layouts import Layout, before, broadcast, logical, place, reduced, resized, through
+from fc2conv_cli.layout.layouts import (
+    Layout,
+    before,
+    broadcast,
+    broadcasts,
+    filled,
+    logical,
+    place,
+    reduced,
+    resized,
+    through,
+)
 from fc2conv_cli.layout.nodes import view_of
 from fc2conv_cli.layout.quantizers import is_quantizer
 from fc2conv_cli.shapes import Shapes
@@ -80,32 +91,41 @@ Rule = Callable[[ir.Node, Layout, "Facts"], Change | None]
 
 def _elementwise(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
     """Any layout; operands that broadcast have the axes that they have, constants are rearranged."""
-    if any(value.uses() for value in node.outputs[1:]):
+    if any(value.uses() or value.is_graph_output() for value in node.outputs[1:]):
         return None  # the mask of a Dropout
     if not any(layout.source):
         return None  # a single number: it takes its rank from operands that are left as they are
     reads: list[Layout | None] = []
     operands: dict[int, Array] = {}
     for i, value in enumerate(node.inputs):
-        if value is None:
-            reads.append(None)
-            continue
-        shape = facts.shape(value)
-        own = None if shape is None else broadcast(layout, shape)
-        if own is None or shape is None:
+        found = None if value is None else _operand(node, i, value, layout, facts)
+        if value is not None and found is None:
             return None
-        if facts.constants.is_constant(value):
-            reads.append(None)
-            if any(not size.is_one for size in shape) or len(shape) > len(layout.target):
-                array = facts.array(node, i)
-                if array is None:
-                    return None
-                operands[i] = own.apply(array)
-        elif all(size.is_one for size in shape) and len(shape) <= len(layout.target):
-            reads.append(logical(shape))
-        else:
-            reads.append(own)
+        read, array = found or (None, None)
+        reads.append(read)
+        if array is not None:
+            operands[i] = array
     return Change(tuple(reads), (layout, *(None for _ in node.outputs[1:])), operands=operands)
+
+
+def _operand(
+    node: ir.Node, i: int, value: ir.Value, layout: Layout, facts: Facts
+) -> tuple[Layout | None, Array | None] | None:
+    """How an operand is read, and what a constant is replaced by; None if it does not fit."""
+    shape = facts.shape(value)
+    own = None if shape is None else broadcast(layout, shape)
+    if own is None or shape is None:
+        return None
+    number = all(size.is_one for size in shape) and len(shape) <= len(layout.target)
+    if not facts.constants.is_constant(value):
+        if number:
+            return logical(shape), None
+        return (own, None) if broadcasts(own, layout) else None
+    if number:
+        return None, None
+    array = facts.array(node, i)
+    stored = None if array is None else filled(array, own, layout)
+    return None if stored is None else (None, stored)
 
 
 def _quantizer(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
@@ -249,7 +269,10 @@ def _layer_normalization(node: ir.Node, layout: Layout, facts: Facts) -> Change 
         own = None if array is None else broadcast(layout, tuple(Size.of(d) for d in array.shape))
         if at is None or array is None or own is None:
             return None
-        operands[i] = own.apply(array)
+        stored = filled(array, own, layout)
+        if stored is None:
+            return None
+        operands[i] = stored
     rest = tuple(None for _ in node.inputs[1:])
     return None if at is None else Change((layout, *rest), (layout,), operands=operands, normalizes=at)
 

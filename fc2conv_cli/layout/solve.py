@@ -96,8 +96,9 @@ def _problem(
 ) -> tuple[_Problem, list[Skip]]:
     """The problem of a graph, without the layers that cannot be written even on their own."""
     left: list[Skip] = []
+    tokens: dict[ir.Node, Tokens] = {layer.node: wishes.tokens for layer in layers}
     while True:
-        region = Region(graph, layers, facts, wishes.tokens, spread=wishes.spread)
+        region = Region(graph, layers, facts, tokens, spread=wishes.spread)
         costs = Costs(graph, facts.shapes)
         impossible = {
             unit.layer.node: unit.layer
@@ -106,6 +107,9 @@ def _problem(
         }
         if not impossible:
             return _Problem(graph, region, costs), left
+        if any(tokens[node] == "batch" for node in impossible):  # it merges dims, which not every Reshape can say
+            tokens.update(dict.fromkeys(impossible, "width"))
+            continue
         left.extend(Skip(layer.node, *_why_none(layer)) for layer in impossible.values())
         layers = [layer for layer in layers if layer.node not in impossible]
 

@@ -10,6 +10,7 @@ import onnx
 import pytest
 from helpers import assert_close, converted, ops, random, run, value
 from networks import Net, channels_last, encoder, excitation, head, mixer, mlp
+from onnx import TensorProto, helper
 
 from fc2conv_cli.layout.solve import Wishes
 
@@ -135,3 +136,34 @@ def test_a_value_that_is_an_output_too_is_given_as_it_was(tmp_path: Path) -> Non
 def test_isolated_layers_keep_what_is_between_them(tmp_path: Path) -> None:
     _, after = convert_and_count(mlp(3), tmp_path, Wishes(spread=False))
     assert after == (0, 6)
+
+
+@pytest.mark.parametrize("runtime", [False, True])
+def test_an_operand_that_has_a_part_of_a_stored_axis(tmp_path: Path, runtime: bool) -> None:
+    net = Net()
+    h = net("Relu", net("MatMul", "x", net.constant(random((4, 5, 8)))))
+    scale = "s" if runtime else net.constant(random((8,)))
+    proto = net.build(["N", 4, "S", 5], net("MatMul", net("Mul", h, scale), net.constant(random((4, 8, 2)))))
+    if runtime:
+        proto.graph.input.append(value("s", [8]))
+    path, report = converted(proto, tmp_path)
+    assert report.verified
+    x = {"x": random((3, 4, 2, 5))} | ({"s": random((8,))} if runtime else {})
+    assert_close(run(path, x), run(proto, x))
+
+
+def test_a_mask_that_is_an_output(tmp_path: Path) -> None:
+    net = Net()
+    a = net("MatMul", "x", net.constant(random((4, 6))))
+    net.nodes.append(helper.make_node("Dropout", [a], ["h", "mask"]))
+    proto = net.build(["N", "S", 4], net("MatMul", "h", net.constant(random((6, 3)))))
+    proto.graph.output.append(value("mask", ["N", "S", 6], TensorProto.BOOL))
+    _, report = converted(proto, tmp_path)
+    assert report.verified
+
+
+def test_tokens_that_cannot_be_merged_go_to_the_width(tmp_path: Path) -> None:
+    net = Net()
+    proto = net.build(["N", 3, "S", 5], net("MatMul", "x", net.constant(random((3, 5, 4)))))
+    _, report = converted(proto, tmp_path, wishes=Wishes(tokens="batch"))
+    assert len(report.plan.layers) == 1
