@@ -11,28 +11,22 @@ be folded into the weight without overflow, `Add` only for a term that is no bia
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import onnx_ir as ir
 
 from fc2conv_cli.constants import Constants
-from fc2conv_cli.layers.scale import fits
 from fc2conv_cli.layout.builder import AttributeValue, Builder
+from fc2conv_cli.layout.epilogue import Epilogue
 from fc2conv_cli.layout.kernels import Kernels, Stored
 from fc2conv_cli.layout.layouts import Layout, between, is_logical, logical
 from fc2conv_cli.layout.quantizers import is_quantizer, result_dtype, undoes
 from fc2conv_cli.layout.region import Choice, Option
 from fc2conv_cli.layout.rules import Change
 from fc2conv_cli.layout.steps import steps
-from fc2conv_cli.records import Activation, Addend, FullyConnected, Plan, PlannedLayer, Rescale
+from fc2conv_cli.records import FullyConnected, Plan, PlannedLayer
 from fc2conv_cli.sizes import Shape, Size
-
-Array = npt.NDArray[np.generic]
-
-_FIRST_NUMPY_BROADCAST_OPSET = 7
 
 
 def emit(plan: Plan, build: Builder, constants: Constants) -> Mapping[ir.Value, Sequence[Stored]]:
@@ -59,6 +53,7 @@ class _Writer:
         self._build = build
         self._shapes = build.shapes
         self._kernels = kernels
+        self._epilogue = Epilogue(build, lambda value, name: self._get(value, None, name))
         self._dtypes: dict[ir.Value, ir.DataType | None] = {}
         self._stored: dict[ir.Value, tuple[Layout, ir.Value]] = {}
         self._vanished: dict[ir.Value, ir.Node] = {}  # layout nodes that may yet be needed
@@ -257,8 +252,8 @@ class _Writer:
             build.dtype = dtype
             value = build.steps(value, steps(view), name, [value, *self._donors])
             if layer.integer is not None and layer.integer.rescale is not None:
-                value = self._rescaled(layer.integer.rescale, value, quantization[:1], name)
-            value = self._finished(layer, value, name)
+                value = self._epilogue.rescaled(layer.integer.rescale, value, quantization[:1], name)
+            value = self._epilogue.finished(layer, value, name)
             dtype = self._shapes.dtype(value)
         if is_logical(written):
             build.take_over(layer.y, value, ())
@@ -320,71 +315,6 @@ class _Writer:
         bias = self._kernels.bias(planned, name) if layer.folds_alpha else None
         inputs.extend([] if bias is None else [bias])
         return self._build.node("Conv", inputs, attributes, form.write.target_shape, name)
-
-    def _rescaled(self, rescale: Rescale, value: ir.Value, scale: Sequence[ir.Value], name: str) -> ir.Value:
-        """The int32 sums as floats."""
-        if rescale.bias is not None:
-            value = self._plus(value, self._get(rescale.bias, None, name), name)
-        value = self._cast(value, ir.DataType.FLOAT, name)
-        first, *others = [*scale, *(self._get(v, None, name) for v in rescale.scales)]
-        for other in others:
-            shapes = [self._shapes.shape(v) or () for v in (other, first)]
-            first = self._product(first, other, max(shapes, key=len), f"{name}/scale")
-        return self._product(value, first, self._shapes.shape(value) or (), f"{name}/rescale")
-
-    def _product(self, left: ir.Value, right: ir.Value, shape: Shape, label: str) -> ir.Value:
-        return self._build.node("Mul", [left, right], {}, shape, self._build.fresh(label), ir.DataType.FLOAT)
-
-    def _finished(self, layer: FullyConnected, value: ir.Value, name: str) -> ir.Value:
-        """What the layer does to its result beyond a convolution."""
-        if not layer.folds_alpha:
-            value = self._scaled(value, layer.alpha, f"{name}/alpha")
-            if layer.bias is not None:
-                bias = self._build.array(f"{name}.bias", _broadcastable(layer.bias, layer))
-                value = self._plus(value, bias, name)
-        if layer.addend is not None:
-            value = self._plus(value, self._term(layer.addend, name), name)
-        return value if layer.activation is None else self._activated(value, layer.activation, name)
-
-    def _term(self, addend: Addend, name: str) -> ir.Value:
-        term = self._get(addend.value, None, name)
-        return term if addend.scale == 1 else self._scaled(term, addend.scale, f"{name}/beta")
-
-    def _scaled(self, value: ir.Value, factor: float, label: str) -> ir.Value:
-        dtype = self._shapes.dtype(value)
-        assert dtype is not None  # values of layers that are converted have one
-        if fits(factor, dtype):
-            return self._times(value, factor, label, dtype)
-        wide = self._cast(value, ir.DataType.FLOAT, label)
-        return self._cast(self._times(wide, factor, label, ir.DataType.FLOAT), dtype, label)
-
-    def _times(self, value: ir.Value, factor: float, label: str, dtype: ir.DataType) -> ir.Value:
-        operand = self._build.array(label, np.asarray(factor, np.float32).astype(dtype.numpy()))
-        shape = self._shapes.shape(value) or ()
-        return self._build.node("Mul", [value, operand], self._broadcast(), shape, self._build.fresh(label), dtype)
-
-    def _cast(self, value: ir.Value, dtype: ir.DataType, label: str) -> ir.Value:
-        shape, name = self._shapes.shape(value) or (), self._build.fresh(f"{label}/cast")
-        return self._build.node("Cast", [value], {"to": int(dtype)}, shape, name, dtype)
-
-    def _plus(self, value: ir.Value, term: ir.Value, name: str) -> ir.Value:
-        shape, dtype = self._shapes.shape(value) or (), self._shapes.dtype(value)
-        return self._build.node("Add", [value, term], self._broadcast(), shape, self._build.fresh(f"{name}/add"), dtype)
-
-    def _activated(self, value: ir.Value, activation: Activation, name: str) -> ir.Value:
-        label = self._build.fresh(f"{name}/{activation.op_type.lower()}")
-        shape, dtype = self._shapes.shape(value) or (), self._shapes.dtype(value)
-        return self._build.node(activation.op_type, [value], dict(activation.attributes), shape, label, dtype)
-
-    def _broadcast(self) -> dict[str, AttributeValue]:
-        return {"broadcast": 1} if self._build.opset < _FIRST_NUMPY_BROADCAST_OPSET else {}
-
-
-def _broadcastable(bias: Array, layer: FullyConnected) -> Array:
-    """The bias with an axis for each axis of the layer's output."""
-    outs = {f.label for f in layer.contraction.outs}
-    sizes = ((f.size.static for f in a if f.label in outs) for a in layer.contraction.y)
-    return bias.reshape([math.prod(size or 1 for size in axis) for axis in sizes])
 
 
 def _first(node: ir.Node) -> ir.Value:
