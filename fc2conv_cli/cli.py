@@ -101,7 +101,7 @@ RtolOption = Annotated[
 FormatOption = Annotated[Format, typer.Option(help="How to write the report.")]
 FileOption = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report there, not to stdout.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No report on stdout; errors and the exit code only.")]
-VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="All rows of long tables, layout nodes, advice.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="All rows of long tables.")]
 
 
 def _show_version(wanted: bool) -> None:

@@ -245,6 +245,20 @@ def _slice(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
     return Change((layout, *rest), (written,), operands={3: np.array(places, axes.dtype)})
 
 
+def _gather(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
+    """A constant index or list of them, along an axis that is stored whole; what one index drops stays, with size 1."""
+    rank, axis, indices = len(layout.source), node.attributes.get_int("axis", 0), facts.array(node, 1)
+    shape = facts.shape(node.outputs[0])
+    at = place(layout, axis % rank) if -rank <= axis < rank else None
+    if at is None or indices is None or shape is None or indices.ndim > 1:
+        return None
+    if indices.ndim == 1:
+        resized_ = resized(layout, axis % rank, shape)
+        return None if resized_ is None else Change((layout, None), (resized_,), {"axis": at})
+    written = reduced(layout, [axis % rank], keepdims=False)
+    return Change((layout, None), (written,), {"axis": at}, {1: indices.reshape(1)})
+
+
 def _layout(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
     """A layout node does nothing when its output is stored as its input is."""
     view = view_of(node, facts.shapes)
@@ -313,6 +327,7 @@ RULES: dict[tuple[str, str], Rule] = {
     **{("", op): _layout for op in ("Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze")},
     ("", "BatchNormalization"): _batch_normalization,
     ("", "Concat"): _concat,
+    ("", "Gather"): _gather,
     ("", "LayerNormalization"): _layer_normalization,
     ("", "Shape"): _shape,
     ("", "Split"): _split,

@@ -120,8 +120,8 @@ def _plan(console: Console, plan: Plan, verbose: bool) -> None:
 def _layout_line(plan: Plan) -> str:
     """How good the choice of layouts is known to be."""
     gap = plan.gap
-    proof = "no choice costs less" if gap == 0 else f"at most {gap:.1%} above the best"
-    return f"layouts chosen among {plan.options:,} ways of {plan.units:,} nodes: {proof}"
+    proof = "the cheapest combination" if gap == 0 else f"at most {gap:.1%} above the cheapest combination"
+    return f"layouts: {proof} of {plan.options:,} options at {plan.units:,} nodes"
 
 
 def _layer_row(planned: PlannedLayer) -> tuple[str, ...]:

@@ -100,6 +100,8 @@ RULES: dict[str, Callable[[Net, str], str]] = {
     "Slice": lambda net, x: net(
         "Slice", x, *(net.constant(np.array([n])) for n in (1, 5, 2, 2))
     ),
+    "Gather of one index": lambda net, x: net.reshape(net("Gather", x, net.constant(np.array(-2)), axis=1), 0, 1, 8),
+    "Gather of several": lambda net, x: net("Gather", x, net.constant(np.array([3, 0, 1])), axis=2),
     "PRelu": lambda net, x: net("PRelu", x, net.constant(random((8,)))),
     "Clip": lambda net, x: net("Clip", x, net.number(-1), net.number(1)),
     "Where": lambda net, x: net("Where", net("Greater", x, net.number(0)), x, net.constant(random((8,)))),
@@ -114,7 +116,7 @@ RULES: dict[str, Callable[[Net, str], str]] = {
 def test_operators_between_two_layers(tmp_path: Path, name: str) -> None:
     net = Net()
     x = RULES[name](net, net.linear("x", 6, 8))
-    width = {"ReduceMax that keeps its axis": 1, "ArgMax": 1, "Slice": 2}.get(name, 8)
+    width = {"ReduceMax that keeps its axis": 1, "ArgMax": 1, "Slice": 2, "Gather of several": 3}.get(name, 8)
     proto = net.build(["N", 4, 6], net.linear(x, width, 5))
     _, after = convert_and_count(proto, tmp_path)
     assert after[0] <= 2
