@@ -15,8 +15,8 @@ from fc2conv_cli.sizes import Shape, Size
 from fc2conv_cli.views import View
 
 _BYTES_OF_A_NODE = 2**20
-"""Moving this many bytes costs as much again as the Transpose itself: a megabyte at some 10 GB/s, against the 100
-microseconds or so that a kernel on another unit takes to start."""
+"""Moving this many bytes counts as much again as the Transpose itself. A convention, not a measurement: it lets the
+number of nodes decide among small tensors, and the bytes among large ones."""
 _BEHIND_DEQUANTIZE = 1
 """On top for layout nodes between a DequantizeLinear and its reader, so that ties go to the integers."""
 _USUAL_SIZE = 16

@@ -22,7 +22,7 @@ from fc2conv_cli.layout.epilogue import Epilogue
 from fc2conv_cli.layout.kernels import Kernels, Stored
 from fc2conv_cli.layout.layouts import Layout, between, is_logical, logical
 from fc2conv_cli.layout.quantizers import is_quantizer, result_dtype, undoes
-from fc2conv_cli.layout.region import Choice, Option
+from fc2conv_cli.layout.region import Choice, Option, writes_logical
 from fc2conv_cli.layout.rules import Change
 from fc2conv_cli.layout.steps import steps
 from fc2conv_cli.records import FullyConnected, Plan, PlannedLayer
@@ -246,7 +246,7 @@ class _Writer:
         tail = build.latest(len(layer.tail))
         dtype = self._shapes.dtype(value)
         ((_, written),) = option.writes
-        if written.movement != form.write.movement:
+        if writes_logical(layer):
             view = between(form.write, written)
             assert view is not None
             build.dtype = dtype

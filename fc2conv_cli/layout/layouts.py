@@ -112,10 +112,7 @@ def before(view: View, layout: Layout) -> Layout | None:
     return view.then(layout)
 
 
-def refined_alike(layout: Layout, axes: Sequence[Axis]) -> tuple[Layout, tuple[Axis, ...]] | None:
-    """A layout and some axes of the same value, in factors that both agree on."""
+def refined_like(layout: Layout, axes: Sequence[Axis]) -> Layout | None:
+    """A layout in factors that agree with those in which some axes of the same value are written."""
     aligned = align(layout.source, axes)
-    if aligned is None:
-        return None
-    ours, theirs = aligned
-    return View(refine(layout.source, ours), refine(layout.target, ours)), refine(axes, theirs)
+    return None if aligned is None else View(refine(layout.source, aligned[0]), refine(layout.target, aligned[0]))

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fc2conv_cli.contraction import Contraction
-from fc2conv_cli.layout.layouts import Layout, refined_alike
+from fc2conv_cli.layout.layouts import Layout, refined_like
 from fc2conv_cli.layout.scales import ScaleForm, scale_form
 from fc2conv_cli.records import FullyConnected
 from fc2conv_cli.views import Axis, View, align, refine
@@ -66,10 +66,9 @@ def usual_forms(layer: FullyConnected, tokens: Tokens) -> Iterator[ConvForm]:
 
 def form_for(layer: FullyConnected, layout: Layout) -> ConvForm | None:
     """The convolution that reads the input in a layout as it is; None if there is none."""
-    agreed = refined_alike(layout, layer.contraction.x)
-    if agreed is None:
+    stored = refined_like(layout, layer.contraction.x)
+    if stored is None:
         return None
-    stored, _ = agreed
     contraction = layer.contraction.seen_from(View(stored.target, stored.source))
     direct = None if contraction is None else _direct(contraction)
     if contraction is None or direct is None:

@@ -72,6 +72,7 @@ class Region:
 
     Attributes:
         units: In no particular order; nodes that have no choice are left out.
+        costs: What conversions cost.
         layouts: By value: the layouts that it may be stored in, the file's own first.
         dying: DequantizeLinear and layout nodes that only layers read, which repeat them.
     """
@@ -96,7 +97,7 @@ class Region:
         """
         self._graph = graph
         self._facts = facts
-        self._costs = Costs(graph, facts.shapes)
+        self.costs = Costs(graph, facts.shapes)
         self._spread = spread
         self.layouts: dict[ir.Value, dict[object, Layout]] = {}
         self._nodes: dict[ir.Node, Unit] = {}
@@ -136,12 +137,12 @@ class Region:
         read, write, cost = form.read, form.write, 0.0
         if writes_logical(layer):
             write = logical(form.write.source_shape)
-            cost += self._costs.convert(layer.y, form.write, write)
+            cost += self.costs.convert(layer.y, form.write, write)
         if layer.lifted:
             shape = self._facts.shape(layer.x)
             assert shape is not None  # the layer could not have been read
             read = logical(shape)
-            cost += self._costs.convert(layer.x, logical(form.read.source_shape), form.read)
+            cost += self.costs.convert(layer.x, logical(form.read.source_shape), form.read)
         known.add(key)
         self._add(layer.x, read)
         self._add(layer.y, write)
@@ -235,7 +236,7 @@ class Region:
             shapes = [(v, self._facts.shape(v)) for v in values if v is not None]
             ways.append(tuple((v, logical(s)) for v, s in shapes if s is not None))
         view = view_of(node, self._facts.shapes)
-        cost = 0.0 if view is None else self._costs.of(node.outputs[0], view)
+        cost = 0.0 if view is None else self.costs.of(node.outputs[0], view)
         return Option(ways[0], ways[1], cost=cost)
 
 

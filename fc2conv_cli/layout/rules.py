@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -133,22 +134,30 @@ def _quantizer(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
     rest = tuple(None for _ in node.inputs[1:])
     if is_quantizer(node, facts.shapes):
         return Change((layout, *rest), (layout,))
-    axis: int = node.attributes.get_int("axis", 1)
-    if "block_size" in node.attributes or not -len(layout.source) <= axis < len(layout.source):
-        return None
-    at = place(layout, axis % len(layout.source))
-    return None if at is None else Change((layout, *rest), (layout,), {"axis": at})
+    found = None if "block_size" in node.attributes else _axis(node, layout, default=1)
+    return None if found is None else Change((layout, *rest), (layout,), {"axis": found.stored})
+
+
+class _Axis(NamedTuple):
+    """The axis of a node: as the file means it, and where it is stored."""
+
+    meant: int
+    stored: int
+
+
+def _axis(node: ir.Node, layout: Layout, default: int = 0) -> _Axis | None:
+    """The `axis` of a node; None unless it is stored whole."""
+    rank, axis = len(layout.source), node.attributes.get_int("axis", default)
+    at = place(layout, axis % rank) if -rank <= axis < rank else None
+    return None if at is None else _Axis(axis % rank, at)
 
 
 def _along_axis(default: int) -> Rule:
     """Softmax and its like: the axis stored whole, and renumbered."""
 
     def rule(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
-        axis = node.attributes.get_int("axis", default)
-        if facts.opset < _FIRST_SOFTMAX_OF_ONE_AXIS or not -len(layout.source) <= axis < len(layout.source):
-            return None
-        at = place(layout, axis % len(layout.source))
-        return None if at is None else Change((layout,), (layout,), {"axis": at})
+        found = None if facts.opset < _FIRST_SOFTMAX_OF_ONE_AXIS else _axis(node, layout, default)
+        return None if found is None else Change((layout,), (layout,), {"axis": found.stored})
 
     return rule
 
@@ -187,43 +196,39 @@ def _reduce(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
 
 def _arg(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
     """ArgMax and ArgMin: a reduction over one axis."""
-    rank, axis = len(layout.source), node.attributes.get_int("axis", 0)
-    at = place(layout, axis % rank) if -rank <= axis < rank else None
-    if at is None:
+    found = _axis(node, layout)
+    if found is None:
         return None
     keepdims = bool(node.attributes.get_int("keepdims", 1))
-    return Change((layout,), (reduced(layout, [axis % rank], keepdims=keepdims),), {"axis": at, "keepdims": 1})
+    written = reduced(layout, [found.meant], keepdims=keepdims)
+    return Change((layout,), (written,), {"axis": found.stored, "keepdims": 1})
 
 
 def _concat(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
     """Every operand in the arrangement of the result."""
-    rank, axis = len(layout.source), node.attributes.get_int("axis", 0)
-    at = place(layout, axis % rank) if -rank <= axis < rank else None
-    if at is None:
-        return None
-    reads: list[Layout] = []
-    for value in node.inputs:
-        shape = facts.shape(value)
-        own = None if shape is None or len(shape) != rank else resized(layout, axis % rank, shape)
-        if own is None:
-            return None
-        reads.append(own)
-    return Change(tuple(reads), (layout,), {"axis": at})
+    found = _axis(node, layout)
+    reads = None if found is None else _alike(node.inputs, layout, found.meant, facts)
+    return None if found is None or reads is None else Change(reads, (layout,), {"axis": found.stored})
 
 
 def _split(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
-    rank, axis = len(layout.source), node.attributes.get_int("axis", 0)
-    at = place(layout, axis % rank) if -rank <= axis < rank else None
-    if at is None:
-        return None
-    writes: list[Layout] = []
-    for value in node.outputs:
+    """Every part in the arrangement of the whole."""
+    found = _axis(node, layout)
+    writes = None if found is None else _alike(node.outputs, layout, found.meant, facts)
+    rest = tuple(None for _ in node.inputs[1:])
+    return None if found is None or writes is None else Change((layout, *rest), writes, {"axis": found.stored})
+
+
+def _alike(values: Iterable[ir.Value | None], layout: Layout, axis: int, facts: Facts) -> tuple[Layout, ...] | None:
+    """The layouts of values that differ from the one in `layout` along one axis."""
+    found: list[Layout] = []
+    for value in values:
         shape = facts.shape(value)
-        own = None if shape is None or len(shape) != rank else resized(layout, axis % rank, shape)
+        own = None if shape is None or len(shape) != len(layout.source) else resized(layout, axis, shape)
         if own is None:
             return None
-        writes.append(own)
-    return Change((layout, *(None for _ in node.inputs[1:])), tuple(writes), {"axis": at})
+        found.append(own)
+    return tuple(found)
 
 
 def _slice(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
@@ -247,16 +252,14 @@ def _slice(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
 
 def _gather(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
     """A constant index or list of them, along an axis that is stored whole; what one index drops stays, with size 1."""
-    rank, axis, indices = len(layout.source), node.attributes.get_int("axis", 0), facts.array(node, 1)
-    shape = facts.shape(node.outputs[0])
-    at = place(layout, axis % rank) if -rank <= axis < rank else None
-    if at is None or indices is None or shape is None or indices.ndim > 1:
+    found, indices, shape = _axis(node, layout), facts.array(node, 1), facts.shape(node.outputs[0])
+    if found is None or indices is None or shape is None or indices.ndim > 1:
         return None
     if indices.ndim == 1:
-        resized_ = resized(layout, axis % rank, shape)
-        return None if resized_ is None else Change((layout, None), (resized_,), {"axis": at})
-    written = reduced(layout, [axis % rank], keepdims=False)
-    return Change((layout, None), (written,), {"axis": at}, {1: indices.reshape(1)})
+        taken = resized(layout, found.meant, shape)
+        return None if taken is None else Change((layout, None), (taken,), {"axis": found.stored})
+    written = reduced(layout, [found.meant], keepdims=False)
+    return Change((layout, None), (written,), {"axis": found.stored}, {1: indices.reshape(1)})
 
 
 def _layout(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:

@@ -99,14 +99,13 @@ def _problem(
     tokens: dict[ir.Node, Tokens] = {layer.node: wishes.tokens for layer in layers}
     while True:
         region = Region(graph, layers, facts, tokens, spread=wishes.spread)
-        costs = Costs(graph, facts.shapes)
         impossible = {
             unit.layer.node: unit.layer
             for unit in region.units
-            if unit.layer is not None and not any(_stands_alone(option, costs) for option in unit.options)
+            if unit.layer is not None and not any(_stands_alone(option, region.costs) for option in unit.options)
         }
         if not impossible:
-            return _Problem(graph, region, costs), left
+            return _Problem(region), left
         if any(tokens[node] == "batch" for node in impossible):  # it merges dims, which not every Reshape can say
             tokens.update(dict.fromkeys(impossible, "width"))
             continue
@@ -132,11 +131,10 @@ def _why_none(layer: FullyConnected) -> tuple[reasons.Reason, str]:
 class _Problem:
     """The variables and cost tables of a graph."""
 
-    def __init__(self, graph: ir.Graph, region: Region, costs: Costs) -> None:
+    def __init__(self, region: Region) -> None:
         self.sizes: list[int] = []
         self.factors: list[Factor] = []
-        self._graph = graph
-        self._costs = costs
+        self._costs = region.costs
         self._units = region.units
         self._dying = region.dying
         self._variables = {id(unit): i for i, unit in enumerate(self._units)}
@@ -210,8 +208,6 @@ class _Problem:
                 array = array[0]
             else:
                 variables.append(self._variables[id(unit)])
-        if len(set(variables)) < len(variables):  # a unit that reads what it writes, or one value twice
-            array, variables = np.diagonal(array).copy(), variables[:1]
         self.factors.append(Factor((*variables, *more), array))
 
     def _is_read_elsewhere(self, value: ir.Value, readers: Sequence[Unit]) -> bool:

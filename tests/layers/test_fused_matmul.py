@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
-from helpers import check, model, random, value
+from helpers import assert_close, check, converted, model, ops, random, run, value
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import helper
@@ -60,3 +61,20 @@ def test_dynamic_dims(tmp_path: Path) -> None:
         extra_opsets={"com.microsoft": 1},
     )
     assert check(proto, tmp_path, [(1, 1, 4), (3, 2, 4)]).count("Conv") == 1
+
+
+def test_alpha_where_the_output_is_stored_as_it_is(tmp_path: Path) -> None:
+    """Integers take no factor, and no layout node stands between the convolution and what follows it."""
+    constants = {"q": np.arange(8, dtype=np.int8).reshape(1, 8), "s": np.float32(0.1).reshape(())}
+    nodes = [
+        helper.make_node("DequantizeLinear", ["q", "s"], ["w"]),
+        helper.make_node("FusedMatMul", ["w", "x"], ["y"], name="fc", domain="com.microsoft", alpha=0.25),
+    ]
+    proto = model(
+        nodes, [value("x", ["N", 1, 8, 5])], [value("y", ["N", 1, 1, 5])], constants, extra_opsets={"com.microsoft": 1}
+    )
+    path, report = converted(proto, tmp_path)
+    assert report.verified
+    assert ops(path).count("Mul") == 1
+    x = {"x": random((3, 1, 8, 5))}
+    assert_close(run(path, x), run(proto, x))
