@@ -178,7 +178,7 @@ def _reduce(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
     given = node.attributes.get("axes")
     array = facts.array(node, 1) if len(node.inputs) > 1 and node.inputs[1] is not None else None
     if given is None and array is None:
-        return None
+        return _reduce_all(node, layout)
     axes = [int(a) for a in (given.as_ints() if given is not None else np.asarray(array).reshape(-1))]
     if not axes or any(not -rank <= a < rank for a in axes):
         return None
@@ -192,6 +192,15 @@ def _reduce(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
     if given is not None:
         return Change((layout,), (written,), {"keepdims": 1, "axes": stored.tolist()})
     return Change((layout, None), (written,), {"keepdims": 1}, {1: stored})
+
+
+def _reduce_all(node: ir.Node, layout: Layout) -> Change | None:
+    """Over every axis there is, whatever they are."""
+    if node.attributes.get_int("noop_with_empty_axes", 0) or any(v is not None for v in node.inputs[1:]):
+        return None
+    keepdims = bool(node.attributes.get_int("keepdims", 1))
+    written = reduced(layout, range(len(layout.source)), keepdims=keepdims)
+    return Change((layout,), (written,), {"keepdims": 1})
 
 
 def _arg(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
@@ -262,6 +271,35 @@ def _gather(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
     return Change((layout, None), (written,), {"axis": found.stored}, {1: indices.reshape(1)})
 
 
+def _top(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
+    """TopK along an axis that is stored whole: the values and their indices."""
+    found = None if facts.opset < _FIRST_K_AS_INPUT_OPSET else _axis(node, layout, -1)
+    writes = None if found is None else _alike(node.outputs, layout, found.meant, facts)
+    return None if found is None or writes is None else Change((layout, None), writes, {"axis": found.stored})
+
+
+def _pad(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
+    """Padding of axes that are stored whole."""
+    rank, shape, pads = len(layout.source), facts.shape(node.outputs[0]), facts.array(node, 1)
+    given = node.inputs[3] if len(node.inputs) > 3 else None
+    axes = np.arange(rank) if given is None else facts.array(node, 3)
+    if facts.opset < _FIRST_PADS_AS_INPUT_OPSET or pads is None or axes is None or shape is None or len(shape) != rank:
+        return None
+    meant = [int(axis) % rank for axis in axes.reshape(-1)]
+    stored, written = np.zeros((2, len(layout.target)), np.int64), layout
+    for i, axis in enumerate(meant):
+        both = pads.reshape(2, -1)[:, i]
+        if not both.any():
+            continue
+        at, padded = place(layout, axis), resized(written, axis, shape)
+        if at is None or padded is None:
+            return None
+        stored[:, at], written = both, padded
+    rest = tuple(None for _ in node.inputs[1:])
+    more = {} if given is None else {3: np.arange(len(layout.target))}
+    return Change((layout, *rest), (written,), operands={1: stored.reshape(-1), **more})
+
+
 def _layout(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
     """A layout node does nothing when its output is stored as its input is."""
     view = view_of(node, facts.shapes)
@@ -305,6 +343,8 @@ def _shape(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
 
 
 _FIRST_BROADCAST_OPSET = 7
+_FIRST_K_AS_INPUT_OPSET = 10
+_FIRST_PADS_AS_INPUT_OPSET = 11
 _FIRST_SOFTMAX_OF_ONE_AXIS = 13
 """Before, Softmax took all axes from `axis` on as one."""
 
@@ -332,9 +372,11 @@ RULES: dict[tuple[str, str], Rule] = {
     ("", "Concat"): _concat,
     ("", "Gather"): _gather,
     ("", "LayerNormalization"): _layer_normalization,
+    ("", "Pad"): _pad,
     ("", "Shape"): _shape,
     ("", "Split"): _split,
     ("", "Slice"): _slice,
+    ("", "TopK"): _top,
 }
 """By domain and operator."""
 

@@ -92,6 +92,11 @@ def test_a_mixer(tmp_path: Path, depth: int) -> None:
     assert after[1] <= before[1] + 4 * depth + 2
 
 
+def top(net: Net, x: str) -> str:
+    net.nodes.append(helper.make_node("TopK", [x, net.constant(np.array([3]))], ["values", "indices"], axis=-1))
+    return net("Add", "values", net("Cast", "indices", to=1))
+
+
 RULES: dict[str, Callable[[Net, str], str]] = {
     "Softmax": lambda net, x: net("Softmax", x, axis=-1),
     "ReduceMax that keeps its axis": lambda net, x: net("ReduceMax", x, axes=[2]),
@@ -108,19 +113,55 @@ RULES: dict[str, Callable[[Net, str], str]] = {
     "a constant of full rank": lambda net, x: net("Mul", x, net.constant(random((1, 1, 8)))),
     "ArgMax": lambda net, x: net("Cast", net("ArgMax", x, axis=2), to=1),
     "Shape": lambda net, x: net("Add", x, net("Cast", net("Gather", net("Shape", x), net.constant(np.array(0))), to=1)),
+    "TopK": lambda net, x: top(net, x),
+    "Pad": lambda net, x: net("Pad", x, net.constant(np.array([0, 0, 1, 0, 0, 2])), net.number(0.5)),
+    "Pad that repeats the edge": lambda net, x: net(
+        "Pad", x, net.constant(np.array([0, 0, 1, 0, 0, -2])), mode="edge"
+    ),
     "Identity and Neg": lambda net, x: net("Neg", net("Identity", x)),
 }  # fmt: skip
+
+
+# What the operator leaves of 8 channels.
+WIDTHS = {
+    "ReduceMax that keeps its axis": 1,
+    "ArgMax": 1,
+    "Slice": 2,
+    "Gather of several": 3,
+    "TopK": 3,
+    "Pad": 11,
+    "Pad that repeats the edge": 7,
+}
 
 
 @pytest.mark.parametrize("name", RULES)
 def test_operators_between_two_layers(tmp_path: Path, name: str) -> None:
     net = Net()
     x = RULES[name](net, net.linear("x", 6, 8))
-    width = {"ReduceMax that keeps its axis": 1, "ArgMax": 1, "Slice": 2, "Gather of several": 3}.get(name, 8)
+    width = WIDTHS.get(name, 8)
     proto = net.build(["N", 4, 6], net.linear(x, width, 5))
     _, after = convert_and_count(proto, tmp_path)
     assert after[0] <= 2
     assert "Squeeze" not in ops(tmp_path / "out.onnx")[2:-3]
+
+
+@pytest.mark.parametrize("keepdims", [0, 1])
+def test_a_reduction_of_everything(tmp_path: Path, keepdims: int) -> None:
+    net = Net()
+    x = net.linear("x", 6, 8)
+    proto = net.build(["N", 4, 6], net.linear(net("Mul", x, net("ReduceMax", x, keepdims=keepdims)), 8, 5))
+    _, after = convert_and_count(proto, tmp_path)
+    assert after[0] == 2
+
+
+def test_padding_of_named_axes(tmp_path: Path) -> None:
+    net = Net()
+    axes = net.constant(np.array([-1, 1]))
+    x = net("Pad", net.linear("x", 6, 8), net.constant(np.array([1, 0, -2, 3])), net.number(0.5), axes)
+    proto = net.build(["N", 4, 6], net.linear(x, 7, 5))
+    proto.opset_import[0].version = 18
+    _, after = convert_and_count(proto, tmp_path)
+    assert after[0] == 2
 
 
 def test_a_value_that_is_an_output_too_is_given_as_it_was(tmp_path: Path) -> None:
