@@ -57,6 +57,19 @@ class TokensTo(StrEnum):
     batch = "batch"
 
 
+class IoLayout(StrEnum):
+    """How the model's own inputs and outputs are stored."""
+
+    keep = "keep"
+    nchw = "nchw"
+
+
+IoOption = Annotated[
+    IoLayout,
+    typer.Option(
+        "--io-layout", help="nchw: inputs and outputs become 4-D where the network is; changes the interface."
+    ),
+]
 LayoutOption = Annotated[
     Layouts,
     typer.Option("--layout", help="auto: whole regions stay 4-D; isolated: each layer is wrapped on its own."),
@@ -152,6 +165,7 @@ def convert_command(
     layout: LayoutOption = Layouts.auto,
     tokens: TokensOption = TokensTo.width,
     decompose_layernorm: LayernormOption = False,
+    io_layout: IoOption = IoLayout.keep,
     samples: SamplesOption = 4,
     seed: SeedOption = 0,
     atol: AtolOption = None,
@@ -180,7 +194,7 @@ def convert_command(
         freeze_inputs=freeze_inputs,
         allow_unverifiable=allow_unverifiable,
         fuse=fuse,
-        wishes=Wishes(layout is Layouts.auto, tokens.value, decompose_layernorm),
+        wishes=Wishes(layout is Layouts.auto, tokens.value, decompose_layernorm, io_layout.value),
         settings=Settings(samples, seed, atol, rtol),
     )
     _show(report, output_format, output_file, quiet, verbose)
@@ -228,6 +242,7 @@ def inspect_command(
     layout: LayoutOption = Layouts.auto,
     tokens: TokensOption = TokensTo.width,
     decompose_layernorm: LayernormOption = False,
+    io_layout: IoOption = IoLayout.keep,
     output_format: FormatOption = Format.text,
     output_file: FileOption = None,
     quiet: QuietOption = False,
@@ -245,7 +260,7 @@ def inspect_command(
         freeze_inputs=freeze_inputs,
         allow_unverifiable=allow_unverifiable,
         fuse=fuse,
-        wishes=Wishes(layout is Layouts.auto, tokens.value, decompose_layernorm),
+        wishes=Wishes(layout is Layouts.auto, tokens.value, decompose_layernorm, io_layout.value),
     )
     _show(report, output_format, output_file, quiet, verbose)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import onnx_ir as ir
 
@@ -20,10 +20,12 @@ from fc2conv_cli.layers import find
 from fc2conv_cli.layers.context import Context
 from fc2conv_cli.layout.builder import Builder
 from fc2conv_cli.layout.emit import emit
+from fc2conv_cli.layout.interface import InterfaceChange, expose
 from fc2conv_cli.layout.nodes import LayoutCount, count_layout_nodes
 from fc2conv_cli.layout.reuse import reuse
 from fc2conv_cli.layout.simplify import simplify
 from fc2conv_cli.layout.solve import Wishes, solve
+from fc2conv_cli.layout.stretches import Stretch, stretches
 from fc2conv_cli.records import Plan, Skip
 from fc2conv_cli.save import Draft, check_target, draft, external_files, follow_link
 from fc2conv_cli.shapes import Shapes, infer
@@ -49,6 +51,8 @@ class ConversionReport:
         verification: The comparison with the original; None if there was none.
         layout_before: Layout nodes of the original.
         layout_after: Layout nodes of the result; None if none was made.
+        stretches: The parts of the graph that stay in 4-D.
+        interface: The inputs and outputs that are now 4-D, because that was wished.
         notes: What else is to be said.
     """
 
@@ -61,6 +65,8 @@ class ConversionReport:
     verification: VerifyReport | None = None
     layout_before: LayoutCount | None = None
     layout_after: LayoutCount | None = None
+    stretches: tuple[Stretch, ...] = ()
+    interface: tuple[InterfaceChange, ...] = ()
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -88,6 +94,8 @@ class InspectionReport:
         notes: What else is to be said.
         layout_before: Layout nodes of the model.
         layout_after: Layout nodes that it would have.
+        stretches: The parts of the graph that would stay in 4-D.
+        interface: The inputs and outputs that would be 4-D, because that was wished.
     """
 
     model: Path
@@ -95,6 +103,8 @@ class InspectionReport:
     notes: tuple[str, ...] = ()
     layout_before: LayoutCount | None = None
     layout_after: LayoutCount | None = None
+    stretches: tuple[Stretch, ...] = ()
+    interface: tuple[InterfaceChange, ...] = ()
 
     def __str__(self) -> str:
         """The report as the command line prints it."""
@@ -161,18 +171,20 @@ def convert(
     analysis = _analyse(path, ir_model, only, skip, unverifiable=allow_unverifiable, fuse=fuse, wishes=wishes)
     plan = analysis.plan
     notes = (*analysis.notes, *_frozen_note(frozen), *_bodies_note(ir_model, plan))
-    report = ConversionReport(path, "planned", plan, layout_before=_count(ir_model, analysis), notes=notes)
+    before = _count(ir_model, analysis)
+    report = ConversionReport(path, "planned", plan, layout_before=before, stretches=stretches(plan), notes=notes)
     if strict and plan.left:
         return replace(report, status="layers left")
     if dry_run:
-        return replace(report, layout_after=_preview(ir_model, analysis))
+        return replace(report, **_preview(ir_model, analysis))
     if not plan.layers and output is None:
         stale = (f"{target} is there from before; it does not come from this run",) if target.exists() else ()
         return replace(report, status="nothing to convert", notes=(*report.notes, *stale))
     check_target(target, path, ir_model, force=force)
     in_use = external_files(ir_model)
     if plan.layers:
-        report = replace(report, notes=(*report.notes, *_rewrite(ir_model, analysis)))
+        more, interface = _rewrite(ir_model, analysis)
+        report = replace(report, notes=(*report.notes, *more), interface=interface)
     unchanged = None if plan.layers or frozen else path
     report = replace(report, layout_after=_count(ir_model, analysis))
     with draft(ir_model, target, external=bool(in_use), unchanged=unchanged) as written:
@@ -249,7 +261,8 @@ def inspect(
     frozen = graphs.freeze_inputs(ir_model) if freeze_inputs else []
     analysis = _analyse(path, ir_model, only, skip, unverifiable=allow_unverifiable, fuse=fuse, wishes=wishes)
     before, notes = _count(ir_model, analysis), (*analysis.notes, *_frozen_note(frozen))
-    return InspectionReport(path, analysis.plan, notes, before, _preview(ir_model, analysis))
+    report = InspectionReport(path, analysis.plan, notes, before, stretches=stretches(analysis.plan))
+    return replace(report, **_preview(ir_model, analysis))
 
 
 @dataclass(frozen=True)
@@ -258,6 +271,7 @@ class _Analysis:
     shapes: Shapes
     constants: Constants
     notes: tuple[str, ...]
+    wishes: Wishes
 
 
 def _analyse(
@@ -285,8 +299,9 @@ def _analyse(
     def wanted(name: str) -> bool:
         return (not only or _matches(name, only)) and not _matches(name, skip)
 
+    wishes = wishes or Wishes()
     plan = solve(found, shapes, constants, context.opset, wanted, wishes)
-    return _Analysis(plan, shapes, constants, notes)
+    return _Analysis(plan, shapes, constants, notes, wishes)
 
 
 def _check(path: Path) -> tuple[str, ...]:
@@ -314,26 +329,31 @@ def _refuse_idle_patterns(option: str, patterns: Sequence[str], names: Sequence[
             raise UsageError(f"{option} {pattern!r} matches no layer", hint=hint)
 
 
-def _rewrite(model: ir.Model, analysis: _Analysis) -> tuple[str, ...]:
-    """Carry out the plan, in place; what is to be said of it."""
+def _rewrite(model: ir.Model, analysis: _Analysis) -> tuple[tuple[str, ...], tuple[InterfaceChange, ...]]:
+    """Carry out the plan, in place; what is to be said of it, and what it does to the interface."""
     build = Builder(model, analysis.shapes)
     stored = emit(analysis.plan, build, analysis.constants)
     simplify(model, build)
+    interface = expose(model, build) if analysis.wishes.io == "nchw" else ()
     remove_unused(model, build.released)
     duplicates = list(reuse(model, build, stored))
     remove_unused(model, build.released)
-    return tuple(
+    notes = tuple(
         f"weight {d.name!r} is stored more than once, since its readers need it in another order, times another factor "
         f"or in another body: {d.extra_bytes:,} bytes more"
         for d in duplicates
     )
+    if analysis.wishes.io == "nchw" and not interface:
+        notes = (*notes, "--io-layout nchw changes nothing: behind no input or output is a layout node that gives 4-D")
+    return notes, interface
 
 
-def _preview(model: ir.Model, analysis: _Analysis) -> LayoutCount:
-    """Carry out the plan in memory, to count what would be left; weights are not touched."""
+def _preview(model: ir.Model, analysis: _Analysis) -> dict[str, Any]:
+    """Carry out the plan in memory, to see what it would come to; weights are not touched."""
+    interface: tuple[InterfaceChange, ...] = ()
     if analysis.plan.layers:
-        _rewrite(model, analysis)
-    return _count(model, analysis)
+        _, interface = _rewrite(model, analysis)
+    return {"layout_after": _count(model, analysis), "interface": interface}
 
 
 def _frozen_note(frozen: Sequence[str]) -> tuple[str, ...]:
@@ -353,7 +373,7 @@ def _bodies_note(model: ir.Model, plan: Plan) -> tuple[str, ...]:
 
 
 def _count(model: ir.Model, analysis: _Analysis) -> LayoutCount:
-    return count_layout_nodes(model, analysis.constants.is_constant)
+    return count_layout_nodes(model, analysis.constants.is_constant, analysis.shapes)
 
 
 def _assert_valid(written: Draft, *, skip: bool) -> None:

@@ -351,3 +351,16 @@ def test_names_from_the_file_are_not_markup(tmp_path: Path) -> None:
     done = fc2conv("inspect", save(proto, tmp_path / "m.onnx"))
     assert done.returncode == 0
     assert "[bold]fc[/nonsense] :smile:" in done.stdout
+
+
+def test_the_interface_becomes_4d_when_asked_and_verify_takes_it(path: Path) -> None:
+    done = fc2conv("convert", path, "--io-layout", "nchw")
+    assert done.returncode == 0, done.stderr
+    assert "the interface changes (--io-layout nchw): input 'x' was [N, 4], is now [N, 4, 1, 1]" in done.stdout
+    assert fc2conv("verify", path, path.with_name("model.conv.onnx")).returncode == 0
+
+
+def test_decomposing_while_isolated_is_refused(path: Path) -> None:
+    done = fc2conv("convert", path, "--layout", "isolated", "--decompose-layernorm")
+    assert done.returncode == 2
+    assert "Leave out --decompose-layernorm, or --layout isolated." in done.stderr

@@ -55,6 +55,13 @@ class Costs:
             return math.inf
         return self.of(value, view)
 
+    def is_exposable(self, have: Layout, want: Layout) -> bool:
+        """Whether the caller of a model can do a conversion between the file's own layout and one of four axes."""
+        if not (is_logical(have) or is_logical(want)) or 4 not in (len(have.target), len(want.target)):
+            return False
+        view = between(have, want)
+        return view is not None and all(step.argument != COMPUTED for step in steps(view))
+
     def of(self, value: ir.Value, view: View) -> float:
         """The cost of a view of a value, as layout nodes."""
         chain = steps(view)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from fc2conv_cli.graphs import all_graphs
 from fc2conv_cli.shapes import Shapes
+from fc2conv_cli.sizes import Size, product
 from fc2conv_cli.views import View
 
 _REGROUPS = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"})
@@ -30,17 +31,41 @@ class LayoutCount:
     Attributes:
         transposes: Number of Transpose nodes.
         reshapes: Number of Reshape, Flatten, Squeeze and Unsqueeze nodes.
+        bytes_moved: Bytes that the Transposes read and write, as terms of a sum; ``?`` stands for an unknown shape.
+            A Reshape only names the axes anew.
     """
 
     transposes: int
     reshapes: int
+    bytes_moved: tuple[Size, ...] = ()
 
 
-def count_layout_nodes(model: ir.Model, is_constant: Callable[[ir.Value], bool]) -> LayoutCount:
+def count_layout_nodes(model: ir.Model, is_constant: Callable[[ir.Value], bool], shapes: Shapes) -> LayoutCount:
     """Count the layout nodes of a model, in all its graphs and functions."""
-    nodes = [node for graph in all_graphs(model) for node in graph if node.domain == ""]
-    moved = [node.op_type for node in nodes if not any(is_constant(v) for v in node.outputs)]
-    return LayoutCount(moved.count("Transpose"), sum(op in _REGROUPS and op != "Identity" for op in moved))
+    nodes = [node for graph in all_graphs(model) for node in graph if is_layout_node(node)]
+    running = [node for node in nodes if node.op_type != "Identity" and not any(map(is_constant, node.outputs))]
+    moving = [node for node in running if node.op_type == "Transpose"]
+    return LayoutCount(len(moving), len(running) - len(moving), _sum(_bytes(node, shapes) for node in moving))
+
+
+def _bytes(node: ir.Node, shapes: Shapes) -> Size:
+    value = node.inputs[0]
+    shape, dtype = (None, None) if value is None else (shapes.shape(value), value.dtype or shapes.dtype(value))
+    if shape is None or dtype is None or Size.of(0) in shape:
+        return _NOTHING if shape is not None and Size.of(0) in shape else Size.of("?")
+    return Size.of(2 * dtype.bitwidth // 8) * product(shape)
+
+
+_NOTHING = Size.of(0)
+
+
+def _sum(terms: Iterable[Size]) -> tuple[Size, ...]:
+    """A sum, with one term for each product of symbols, the largest number of symbols first."""
+    coefficients: dict[tuple[str, ...], int] = {}
+    for term in terms:
+        if term != _NOTHING:
+            coefficients[term.symbols] = coefficients.get(term.symbols, 0) + term.coefficient
+    return tuple(Size(n, symbols) for symbols, n in sorted(coefficients.items(), key=lambda item: -len(item[0])))
 
 
 def is_layout_node(node: ir.Node) -> bool:

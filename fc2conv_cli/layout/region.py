@@ -25,6 +25,12 @@ MOST_LAYOUTS = 8
 """Layouts of one value that are considered; those that come from near layers come first."""
 
 
+_MISPLACED = 4
+"""What a layer costs that has its tokens on the height when the user wishes them on the width, or the other way round:
+less than the Reshapes around one that reads a feature map of width 1, more in all than one Reshape in every block of a
+transformer can save. A convention, not a measurement."""
+
+
 @dataclass(frozen=True)
 class Option:
     """One way for a unit to work.
@@ -99,6 +105,7 @@ class Region:
         self._facts = facts
         self.costs = Costs(graph, facts.shapes)
         self._spread = spread
+        self._tokens = tokens
         self.layouts: dict[ir.Value, dict[object, Layout]] = {}
         self._nodes: dict[ir.Node, Unit] = {}
         self._known: dict[ir.Node, set[object]] = {}
@@ -126,7 +133,7 @@ class Region:
         for form in usual_forms(unit.layer, tokens):
             self._offer(unit, form)
 
-    def _offer(self, unit: Unit, form: ConvForm) -> None:
+    def _offer(self, unit: Unit, form: ConvForm, extra: float = 0.0) -> None:
         """Add a convolution to the ways of a layer."""
         layer = unit.layer
         assert layer is not None
@@ -134,7 +141,7 @@ class Region:
         known = self._known.setdefault(layer.node, set())
         if key in known or any(size.static == 0 for size in form.read.target_shape[2:]):
             return
-        read, write, cost = form.read, form.write, 0.0
+        read, write, cost = form.read, form.write, extra
         if writes_logical(layer):
             write = logical(form.write.source_shape)
             cost += self.costs.convert(layer.y, form.write, write)
@@ -208,9 +215,10 @@ class Region:
         if producer is not None and self._passes(producer):
             self._answer(producer, (True, value.index() or 0), layout)
         for unit in self._readers.get(value, []):
-            form = None if unit.layer is None or unit.layer.lifted else form_for(unit.layer, layout)
-            if form is not None:
-                self._offer(unit, form)
+            layer = unit.layer
+            form = None if layer is None or layer.lifted else form_for(layer, layout)
+            if layer is not None and form is not None:
+                self._offer(unit, form, _MISPLACED if _is_misplaced(form, self._tokens[layer.node]) else 0.0)
         for use in value.uses():
             if self._passes(use.node):
                 self._answer(use.node, (False, use.idx), layout)
@@ -238,6 +246,13 @@ class Region:
         view = view_of(node, self._facts.shapes)
         cost = 0.0 if view is None else self.costs.of(node.outputs[0], view)
         return Option(ways[0], ways[1], cost=cost)
+
+
+def _is_misplaced(form: ConvForm, tokens: Tokens) -> bool:
+    """Whether a 1x1 convolution has its tokens on the other spatial axis than the wished one."""
+    *_, height, width = form.read.target_shape
+    wanted, other = (width, height) if tokens == "width" else (height, width)
+    return form.kernel_shape == (1, 1) and tokens != "batch" and wanted.is_one and not other.is_one
 
 
 def _dying(layers: Iterable[FullyConnected]) -> set[ir.Node]:

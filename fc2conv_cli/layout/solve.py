@@ -11,15 +11,17 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import onnx_ir as ir
 
 from fc2conv_cli.constants import Constants
+from fc2conv_cli.errors import UsageError
 from fc2conv_cli.layers import reasons
 from fc2conv_cli.layout.costs import Costs
 from fc2conv_cli.layout.elimination import Factor, minimise
-from fc2conv_cli.layout.layouts import Layout, logical
+from fc2conv_cli.layout.layouts import Layout, is_logical, logical
 from fc2conv_cli.layout.options import Tokens
 from fc2conv_cli.layout.region import Choice, Option, Region, Unit
 from fc2conv_cli.layout.rules import Facts
@@ -38,11 +40,23 @@ class Wishes:
         spread: Whether nodes between layers may work in other layouts; if not, each layer is wrapped on its own.
         tokens: Where the tokens of a sequence go.
         decompose_layernorm: Whether LayerNormalization may be written as simpler nodes to work in other layouts.
+        io: ``nchw`` if the model's own inputs and outputs are to be 4-D where the network inside is.
     """
 
     spread: bool = True
     tokens: Tokens = "width"
     decompose_layernorm: bool = False
+    io: Literal["keep", "nchw"] = "keep"
+
+    def __post_init__(self) -> None:
+        """Refuse what would do nothing.
+
+        Raises:
+            UsageError: LayerNormalization is to be decomposed, but no layout may reach it.
+        """
+        if self.decompose_layernorm and not self.spread:
+            problem = "decomposing LayerNormalization does nothing while each layer is isolated"
+            raise UsageError(problem, hint="Leave out --decompose-layernorm, or --layout isolated.")
 
 
 def solve(
@@ -105,7 +119,7 @@ def _problem(
             if unit.layer is not None and not any(_stands_alone(option, region.costs) for option in unit.options)
         }
         if not impossible:
-            return _Problem(region), left
+            return _Problem(region, exposes=wishes.io == "nchw"), left
         if any(tokens[node] == "batch" for node in impossible):  # it merges dims, which not every Reshape can say
             tokens.update(dict.fromkeys(impossible, "width"))
             continue
@@ -131,7 +145,9 @@ def _why_none(layer: FullyConnected) -> tuple[reasons.Reason, str]:
 class _Problem:
     """The variables and cost tables of a graph."""
 
-    def __init__(self, region: Region) -> None:
+    def __init__(self, region: Region, *, exposes: bool) -> None:
+        """Take the choices of a graph; `exposes` if its inputs and outputs may be 4-D at no cost."""
+        self._exposes = exposes
         self.sizes: list[int] = []
         self.factors: list[Factor] = []
         self._costs = region.costs
@@ -168,10 +184,10 @@ class _Problem:
         read = [[_of(option.reads, value) for option in unit.options] for unit in readers]
         as_it_is = self._is_read_elsewhere(value, readers)
         if len(readers) == 1 and not as_it_is:
-            table = [[0.0 if q is None else self._costs.convert(value, p, q) for q in read[0]] for p in written]
+            table = [[0.0 if q is None else self._convert(value, p, q) for q in read[0]] for p in written]
             self._add([writer, readers[0]], table)
         elif not readers:
-            self._add([writer], [self._costs.convert(value, p, own) if as_it_is else 0.0 for p in written])
+            self._add([writer], [self._convert(value, p, own) if as_it_is else 0.0 for p in written])
         else:
             self._shared(value, writer, written, readers, read, own if as_it_is else None)
 
@@ -193,11 +209,18 @@ class _Problem:
             sets = [s for s in sets if needed.movement in s]
         variable = len(self.sizes)
         self.sizes.append(len(sets))
-        made = [[sum(self._costs.convert(value, p, kinds[q]) for q in s) for s in sets] for p in written]
+        made = [[sum(self._convert(value, p, kinds[q], alone=len(s) == 1) for q in s) for s in sets] for p in written]
         self._add([writer], made, variable)
         for unit, wants in zip(readers, read, strict=True):
             table = [[0.0 if q is None or q.movement in s else math.inf for s in sets] for q in wants]
             self._add([unit], table, variable)
+
+    def _convert(self, value: ir.Value, have: Layout, want: Layout, *, alone: bool = True) -> float:
+        """The cost of a conversion; none where the caller does it, as he can for one layout of an input or output."""
+        cost = self._costs.convert(value, have, want)
+        end = value.is_graph_input() or (value.is_graph_output() and is_logical(want))
+        free = self._exposes and alone and end and math.isfinite(cost) and self._costs.is_exposable(have, want)
+        return 0.0 if free else cost
 
     def _add(self, units: Sequence[Unit | None], table: object, *more: int) -> None:
         """Add a table whose axes are units, or one row where there is none, and further variables."""

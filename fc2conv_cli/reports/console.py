@@ -5,18 +5,23 @@ from __future__ import annotations
 import io
 import math
 from collections import Counter
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fc2conv_cli.layout.interface import InterfaceChange
+from fc2conv_cli.layout.stretches import Stretch
 from fc2conv_cli.pipeline import ConversionReport, InspectionReport
 from fc2conv_cli.records import Plan, PlannedLayer, Skip, node_label
-from fc2conv_cli.sizes import format_shape
+from fc2conv_cli.sizes import Size, format_shape
 from fc2conv_cli.verification.report import OutputReport, VerifyReport
 
 _PLAIN_WIDTH = 150
 """Width when the text does not go to a terminal."""
+_LISTED_STRETCHES = 8
+"""Lines before the list of stretches is cut."""
 _LISTED_ROWS = 40
 """Rows before the table of layers is cut; ``-v`` and JSON have them all."""
 
@@ -50,6 +55,7 @@ def render(
     elif isinstance(report, InspectionReport):
         _headline(console, str(report.model), report.plan)
         _plan(console, report.plan, verbose)
+        _stretches(console, report.stretches, verbose)
         _notes(console, report.notes)
         _layout_count(console, report)
     else:
@@ -68,6 +74,8 @@ def _line(console: Console, text: Text | str) -> None:
 def _conversion(console: Console, report: ConversionReport, verbose: bool) -> None:
     _headline(console, str(report.model), report.plan)
     _plan(console, report.plan, verbose)
+    if verbose or report.status == "planned":
+        _stretches(console, report.stretches, verbose)
     if report.verification is not None and report.plan.layers:
         _verification(console, report.verification)
     _notes(console, report.notes)
@@ -81,8 +89,34 @@ def _layout_count(console: Console, report: ConversionReport | InspectionReport)
     _line(
         console,
         f"layout nodes: {before.transposes} Transpose, {before.reshapes} Reshape, Squeeze or the like before; "
-        f"{after.transposes} and {after.reshapes} after",
+        f"{after.transposes} and {after.reshapes} after; bytes that they move: {_sum(before.bytes_moved)} before, "
+        f"{_sum(after.bytes_moved)} after",
     )
+    _interface(console, report.interface)
+
+
+def _sum(terms: Sequence[Size]) -> str:
+    return " + ".join("*".join((f"{term.coefficient:,}", *term.symbols)) for term in terms) or "0"
+
+
+def _stretches(console: Console, stretches: Sequence[Stretch], verbose: bool) -> None:
+    """Which layers share a stretch in 4-D; those on their own go without saying unless all is to be said."""
+    shown = [s for s in stretches if verbose or len(s.layers) > 1 or s.nodes]
+    for stretch in shown if verbose else shown[:_LISTED_STRETCHES]:
+        first, last = stretch.layers[0], stretch.layers[-1]
+        which = f"layer {first}" if first == last else f"{len(stretch.layers)} layers, {first} to {last},"
+        more = "node" if len(stretch.nodes) == 1 else "nodes"
+        _line(console, Text(f"stays 4-D: {which} and {len(stretch.nodes)} other {more}"))
+        if verbose and stretch.nodes:
+            _line(console, Text(f"  {', '.join(stretch.nodes)}"))
+    if not verbose and len(shown) > _LISTED_STRETCHES:
+        _line(console, f"  ... and {len(shown) - _LISTED_STRETCHES} more stretches (-v lists all)")
+
+
+def _interface(console: Console, changes: Sequence[InterfaceChange]) -> None:
+    for change in changes:
+        shapes = f"{format_shape(change.before)}, is now {format_shape(change.after)}"
+        _line(console, Text(f"the interface changes (--io-layout nchw): {change.kind} {change.name!r} was {shapes}"))
 
 
 def _headline(console: Console, model: str, plan: Plan) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict
 from typing import Any
 
+from fc2conv_cli.layout.nodes import LayoutCount
 from fc2conv_cli.pipeline import ConversionReport, InspectionReport
 from fc2conv_cli.records import Plan, PlannedLayer, Skip, node_label
 from fc2conv_cli.sizes import Shape
@@ -52,8 +52,22 @@ def conversion(report: ConversionReport) -> dict[str, Any]:
 
 def _layout_nodes(report: ConversionReport | InspectionReport) -> dict[str, Any]:
     before, after = report.layout_before, report.layout_after
-    counts = {"before": None if before is None else asdict(before), "after": None if after is None else asdict(after)}
-    return {"layout_nodes": counts}
+    return {
+        "layout_nodes": {"before": _layout_count(before), "after": _layout_count(after)},
+        "stretches": [{"layers": list(s.layers), "nodes": list(s.nodes)} for s in report.stretches],
+        "interface": [
+            {"kind": c.kind, "name": c.name, "before": _dims(c.before), "after": _dims(c.after)}
+            for c in report.interface
+        ],
+    }
+
+
+def _layout_count(count: LayoutCount | None) -> dict[str, Any] | None:
+    if count is None:
+        return None
+    static = [size.static for size in count.bytes_moved if size.static is not None]
+    whole = sum(static) if len(static) == len(count.bytes_moved) else " + ".join(map(str, count.bytes_moved))
+    return {"transposes": count.transposes, "reshapes": count.reshapes, "bytes_moved": whole}
 
 
 def plan(report: Plan) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fc2conv_cli.errors import UnrunnableModelError, UsageError
+from fc2conv_cli.verification.adapted import adapted
 from fc2conv_cli.verification.facts import Facts, facts_of
 from fc2conv_cli.verification.inputs import (
     Array,
@@ -161,14 +162,15 @@ def _compare(
         advice = "" if settings.reference else " (--allow-unverifiable asks ONNX's reference evaluator)"
         outcome = _Outcome(failures=[f"{engine.name} cannot load the converted model: {error}{advice}"])
         return _report(engine, original, converted, settings, outcome, gathered)
+    candidate, noted = adapted(candidate, reference)
     ours, theirs = ((*runner.inputs, *runner.overridable) for runner in (reference, candidate))
-    outcome = _Outcome(failures=compare_inputs([port for port in ours if port.name not in frozen], theirs))
+    outcome = _Outcome(said=noted, failures=compare_inputs([port for port in ours if port.name not in frozen], theirs))
     each, whole = compare_outputs(reference.outputs, candidate.outputs)
     outcome.failures.extend(whole)
     for name, failures in each.items():
         gathered[name].failures.extend(failures)
     if not outcome.failures and not any(each.values()):
-        outcome = _Comparison(reference, candidate, settings, facts, gathered).run_all()
+        outcome = replace(_Comparison(reference, candidate, settings, facts, gathered).run_all(), said=noted)
         if not outcome.ran:
             problem = f"{engine.name} cannot run it: {outcome.refusals[0][1]}"
             raise UnrunnableModelError(original, problem, hint=_UNVERIFIED)
@@ -279,6 +281,7 @@ class _Outcome:
     runs: int = 0
     failures: list[str] = field(default_factory=list)
     refusals: list[tuple[Sizes, str]] = field(default_factory=list)
+    said: tuple[str, ...] = ()
 
     def add(self, other: _Outcome) -> None:
         self.cases.extend(other.cases)
@@ -291,11 +294,11 @@ class _Outcome:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """One note for all sizes that the original itself refuses."""
+        """What was said before, and one note for all sizes that the original itself refuses."""
         if not self.refusals:
-            return ()
+            return self.said
         sizes = "; ".join(_sizes_text(sizes) or "any" for sizes, _ in self.refusals)
-        return (f"the original itself does not run at {sizes}: {self.refusals[0][1]}",)
+        return (*self.said, f"the original itself does not run at {sizes}: {self.refusals[0][1]}")
 
 
 @dataclass(frozen=True)

@@ -46,12 +46,13 @@ def differences(ours: Port, theirs: Port) -> list[str]:
     if ours.type != theirs.type:
         found.append(f"is {theirs.type}, was {ours.type}")
     # Onnxruntime's Python gives () for a scalar and for an unknown rank alike; the runs will tell.
-    if ours.shape and theirs.shape and not _agree(ours.shape, theirs.shape):
+    if ours.shape and theirs.shape and not agree(ours.shape, theirs.shape):
         found.append(f"has shape {shape_text(theirs.shape)}, was {shape_text(ours.shape)}")
     return found
 
 
-def _agree(ours: Sequence[int | str | None], theirs: Sequence[int | str | None]) -> bool:
+def agree(ours: Sequence[int | str | None], theirs: Sequence[int | str | None]) -> bool:
+    """Whether two declared shapes have the same rank, and the same size where both say one."""
     pairs = zip(ours, theirs, strict=False)
     return len(ours) == len(theirs) and all(a == b for a, b in pairs if isinstance(a, int) and isinstance(b, int))
 

@@ -97,6 +97,7 @@ class ReferenceRunner:
         self.inputs = tuple(port for port in ports if port.name not in initializers)
         self.overridable = tuple(port for port in ports if port.name in initializers and proto.ir_version > 3)
         self.outputs = tuple(_port(value) for value in proto.graph.output)
+        self.metadata: Mapping[str, str] = {entry.key: entry.value for entry in proto.metadata_props}
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Any]:
         """Run the model once.

@@ -63,6 +63,10 @@ class Model(Protocol):
     def outputs(self) -> tuple[Port, ...]:
         """What comes out."""
 
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """What its file notes of it."""
+
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Any]:
         """Every output by name, an array unless it is no tensor; raises RunError if it does not take the inputs."""
 
@@ -90,6 +94,7 @@ class Runner:
         self.inputs = tuple(map(_port, self._session.get_inputs()))
         self.overridable = tuple(map(_port, self._session.get_overridable_initializers()))
         self.outputs = tuple(map(_port, self._session.get_outputs()))
+        self.metadata: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Any]:
         """Run the model once.

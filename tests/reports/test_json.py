@@ -24,7 +24,9 @@ def test_a_conversion(tmp_path: Path) -> None:
         "output_shape": ["N", 64, 1, 1],
     }
     assert (data["layout"]["gap"], data["layout"]["cost"]) == (0.0, 10.0)
-    assert data["layout_nodes"]["before"] == {"transposes": 0, "reshapes": 1}
+    assert data["layout_nodes"]["before"] == {"transposes": 0, "reshapes": 1, "bytes_moved": 0}
+    assert data["stretches"] == [{"layers": ["node_linear", "node_linear_1"], "nodes": ["node_relu_2"]}]
+    assert data["interface"] == []
     assert data["verification"]["cases"] == [{"N": 1}, {"N": 3}]
 
 
