@@ -10,7 +10,7 @@ _PLACE = re.compile(r"\(([^()]*:\d+)\)$")
 _CONCERNS = (
     (
         re.compile(r"Converting a tensor to a Python (boolean|index)|iterating over a tensor", re.IGNORECASE),
-        "tracing fixed a branch or a loop of the model{place}: it does for all inputs what it did for the example inputs",
+        "tracing fixed a branch or a loop of the model{place}: it does for all inputs what it did for the example",
     ),
     (
         re.compile(r"TracerWarning.*(constant|Python (integer|number|float|list|NumPy))", re.IGNORECASE | re.DOTALL),

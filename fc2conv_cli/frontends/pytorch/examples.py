@@ -55,6 +55,20 @@ def with_examples(path: Path, network: Network, specs: Sequence[InputSpec]) -> N
     raise ExportError(path, problem, hint=hint) from error
 
 
+def run_once(path: Path, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Run a module on the inputs that came with it. Lazy layers take their shapes from that.
+
+    Raises:
+        ExportError: It does not take them.
+    """
+    try:
+        with torch.no_grad():
+            module(*args, **kwargs)
+    except Exception as error:  # the model may raise anything
+        problem = f"the model does not run on its example inputs: {what_failed(error)}"
+        raise ExportError(path, problem, hint="Give inputs that it takes.") from error
+
+
 def _are_names(module: nn.Module, specs: Sequence[InputSpec]) -> bool:
     """Whether the names are those of the model's parameters; else they are given by position."""
     if isinstance(module, torch.jit.ScriptModule):

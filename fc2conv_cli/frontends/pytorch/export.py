@@ -12,7 +12,7 @@ from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 from torch.export import ExportedProgram
 
 from fc2conv_cli.errors import ExportError, UsageError
-from fc2conv_cli.frontends.pytorch.faults import unsupported_operator, what_failed
+from fc2conv_cli.frontends.pytorch.faults import place_of, unsupported_operator, what_failed
 from fc2conv_cli.frontends.pytorch.network import Network
 
 _LAST_OF_TORCHSCRIPT = 20
@@ -88,7 +88,7 @@ def _export_program(path: Path, program: ExportedProgram, network: Network, targ
         ClearMetadataAndDocStringPass()(model)  # the exporter notes the folders of this machine
         written.save(str(target))
     except Exception as error:  # torch raises whatever the model leads it to
-        raise _not_exported(path, error) from error
+        raise _not_exported(path, error, program) from error
 
 
 def _name_dims(model: ir.Model, network: Network) -> None:
@@ -107,6 +107,7 @@ def _name_dims(model: ir.Model, network: Network) -> None:
 
 
 def _export_torchscript(path: Path, network: Network, target: Path, opset: int | None) -> None:
+    assert isinstance(network.module, torch.jit.ScriptModule)
     if opset is not None and opset > _LAST_OF_TORCHSCRIPT:
         problem = f"--opset {opset}: PyTorch writes TorchScript up to opset {_LAST_OF_TORCHSCRIPT}"
         raise UsageError(problem, hint="Leave it out, or save the model with torch.export.save.")
@@ -127,14 +128,15 @@ def _export_torchscript(path: Path, network: Network, target: Path, opset: int |
         ClearMetadataAndDocStringPass()(model)
         ir.save(model, target)
     except Exception as error:  # torch raises whatever the model leads it to
-        raise _not_exported(path, error) from error
+        raise _not_exported(path, error, network.module) from error
 
 
-def _not_exported(path: Path, error: Exception) -> ExportError:
+def _not_exported(path: Path, error: Exception, model: ExportedProgram | torch.jit.ScriptModule) -> ExportError:
     operator = unsupported_operator(error)
     if operator is not None:
-        problem = f"PyTorch cannot write the operator {operator} as ONNX ({what_failed(error)})"
-        hint = "Replace that operation in the model, try a later --opset, or export the part before and after it."
+        place = place_of(operator, model)
+        problem = f"PyTorch cannot write the operator {operator} as ONNX" + (f" (at {place})" if place else "")
+        hint = "Replace that operation in the model, try a later --opset, or export the parts before and after it."
         return ExportError(path, problem, hint=hint)
     hint = "Try another --opset, or torch.onnx.export in Python to see more (or -v)."
     return ExportError(path, f"PyTorch cannot write the model as ONNX: {what_failed(error)}", hint=hint)

@@ -19,7 +19,7 @@ from fc2conv_cli.frontends.loading import Loading
 from fc2conv_cli.frontends.pytorch import factory, state_dicts
 from fc2conv_cli.frontends.pytorch.concerns import concerns
 from fc2conv_cli.frontends.pytorch.eager import Eager
-from fc2conv_cli.frontends.pytorch.examples import with_examples
+from fc2conv_cli.frontends.pytorch.examples import run_once, with_examples
 from fc2conv_cli.frontends.pytorch.export import export
 from fc2conv_cli.frontends.pytorch.network import Network
 from fc2conv_cli.frontends.pytorch.pickles import load_pickle
@@ -132,7 +132,9 @@ def _with_inputs(path: Path, network: Network, loading: Loading) -> Network:
     given = loading.example_inputs
     named = isinstance(given, Mapping)
     args = () if named else tuple(given) if isinstance(given, tuple | list) else (given,)
-    return replace(network, args=args, kwargs=dict(given) if named else {}, dynamic_shapes=loading.dynamic_shapes)
+    kwargs = dict(given) if named else {}
+    run_once(path, network.module, args, kwargs)
+    return replace(network, args=args, kwargs=kwargs, dynamic_shapes=loading.dynamic_shapes)
 
 
 @contextlib.contextmanager

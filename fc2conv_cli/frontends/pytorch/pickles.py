@@ -59,12 +59,12 @@ def _is_allowed(name: str, allowed: list[Any]) -> bool:
 
 def _unsafe(path: Path, refused: list[str], said: str) -> PyTorchFileError:
     if not refused:
-        reason = next((part for part in said.splitlines() if "WeightsUnpickler error" in part), said).strip()
+        reason = _reason(said)
         hint = (
             "Save it again with torch.save(model.state_dict(), ...) and torch's own pickle protocol. If you trust "
             "whoever made the file, --unsafe-load loads it as it is: it may then run any code on this machine."
         )
-        return UnsafeFileError(path, f"it cannot be loaded without running code from it: {reason[:200]}", hint=hint)
+        return UnsafeFileError(path, f"it cannot be loaded without running code from it: {reason}", hint=hint)
     listed = ", ".join(refused[:_LISTED]) + (f" and {len(refused) - _LISTED} more" if len(refused) > _LISTED else "")
     problem = f"it is not made of torch.nn building blocks only; loading it would import and run: {listed}"
     hint = (
@@ -73,6 +73,15 @@ def _unsafe(path: Path, refused: list[str], said: str) -> PyTorchFileError:
         "state dict, and give --model package.module:factory."
     )
     return UnsafeFileError(path, problem, hint=hint)
+
+
+def _reason(said: str) -> str:
+    """What the restricted unpickler says itself, out of torch's advice around it."""
+    _, _, own = said.partition("WeightsUnpickler error:")
+    reason = next((line.strip() for line in own.splitlines() if line.strip()), said.strip())
+    if "persistent_load" in reason:
+        return "the format of torch before 1.6 keeps a whole module with its source code"
+    return reason[:200]
 
 
 def _load_unsafely(path: Path) -> Any:
