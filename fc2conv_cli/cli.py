@@ -18,6 +18,7 @@ from fc2conv_cli import __version__
 from fc2conv_cli.errors import FC2ConvError, OutputFileError, UsageError
 
 if TYPE_CHECKING:
+    from fc2conv_cli.frontends.loading import Loading
     from fc2conv_cli.pipeline import ConversionReport, InspectionReport
     from fc2conv_cli.verification.report import VerifyReport
 
@@ -26,7 +27,7 @@ OK, NEGATIVE, UNUSABLE, FAULT = 0, 1, 2, 101
 
 app = typer.Typer(
     name="fc2conv",
-    help="Turn the fully connected layers of an ONNX model into convolutions that compute the same, and prove it.",
+    help="Turn the fully connected layers of an ONNX or PyTorch model into convolutions that compute the same.",
     epilog="Exit codes: 0 good; 1 the models differ, or --strict found a layer left; "
     "2 bad usage or input; 101 a fault of fc2conv.",
     no_args_is_help=True,
@@ -114,7 +115,45 @@ RtolOption = Annotated[
 FormatOption = Annotated[Format, typer.Option(help="How to write the report.")]
 FileOption = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report there, not to stdout.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No report on stdout; errors and the exit code only.")]
-VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="All rows of long tables.")]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", "-v", help="All rows of long tables, seconds, and what PyTorch prints (on stderr).")
+]
+_PYTORCH = "PyTorch files"
+InputOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input",
+        metavar="NAME:SHAPE[:DTYPE]",
+        help="What the model is fed: x:1x3x224x224, or x:Nx3x224x224 with a dynamic N; repeatable.",
+        rich_help_panel=_PYTORCH,
+    ),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="MODULE:FACTORY",
+        help="Class or function that makes the module of a state dict; its code runs.",
+        rich_help_panel=_PYTORCH,
+    ),
+]
+ImportOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--import-path", metavar="DIR", help="Folder to import its code from; repeatable.", rich_help_panel=_PYTORCH
+    ),
+]
+UnsafeOption = Annotated[
+    bool,
+    typer.Option(
+        "--unsafe-load",
+        help="Let the file run code while it is loaded. Only if you trust whoever made it.",
+        rich_help_panel=_PYTORCH,
+    ),
+]
+OpsetOption = Annotated[
+    int | None, typer.Option("--opset", min=1, help="Opset to export at.", rich_help_panel=_PYTORCH)
+]
 
 
 def _show_version(wanted: bool) -> None:
@@ -135,7 +174,7 @@ def _root(
 @app.command("convert")
 def convert_command(
     model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="The ONNX model; it is not changed.", show_default=False)
+        Path, typer.Argument(metavar="MODEL", help="The model, ONNX or PyTorch; it is not changed.", show_default=False)
     ],
     output: Annotated[
         Path | None,
@@ -170,6 +209,15 @@ def convert_command(
     seed: SeedOption = 0,
     atol: AtolOption = None,
     rtol: RtolOption = None,
+    inputs: InputOption = None,
+    factory: ModelOption = None,
+    import_path: ImportOption = None,
+    unsafe_load: UnsafeOption = False,
+    opset: OpsetOption = None,
+    keep_export: Annotated[
+        bool,
+        typer.Option("--keep-export", help="Keep the plain ONNX too, as <stem>.export.onnx.", rich_help_panel=_PYTORCH),
+    ] = False,
     output_format: FormatOption = Format.text,
     output_file: FileOption = None,
     quiet: QuietOption = False,
@@ -196,6 +244,7 @@ def convert_command(
         fuse=fuse,
         wishes=Wishes(layout is Layouts.auto, tokens.value, decompose_layernorm, io_layout.value),
         settings=Settings(samples, seed, atol, rtol),
+        loading=_loading(inputs, factory, import_path, unsafe_load, opset, keep_export, verbose),
     )
     _show(report, output_format, output_file, quiet, verbose)
     raise typer.Exit(OK if report.passed else NEGATIVE)
@@ -204,7 +253,7 @@ def convert_command(
 @app.command("verify")
 def verify_command(
     original: Annotated[
-        Path, typer.Argument(metavar="ORIGINAL", help="The ONNX model to compare with.", show_default=False)
+        Path, typer.Argument(metavar="ORIGINAL", help="The model to compare with, ONNX or PyTorch.", show_default=False)
     ],
     converted: Annotated[
         Path, typer.Argument(metavar="CONVERTED", help="The ONNX model to judge.", show_default=False)
@@ -215,6 +264,11 @@ def verify_command(
     seed: SeedOption = 0,
     atol: AtolOption = None,
     rtol: RtolOption = None,
+    inputs: InputOption = None,
+    factory: ModelOption = None,
+    import_path: ImportOption = None,
+    unsafe_load: UnsafeOption = False,
+    opset: OpsetOption = None,
     output_format: FormatOption = Format.text,
     output_file: FileOption = None,
     quiet: QuietOption = False,
@@ -226,14 +280,15 @@ def verify_command(
     from fc2conv_cli.verification.compare import Settings
 
     settings = Settings(samples, seed, atol, rtol, allow_unverifiable)
-    report = verify(original, converted, freeze_inputs=freeze_inputs, settings=settings)
+    loading = _loading(inputs, factory, import_path, unsafe_load, opset, False, verbose)
+    report = verify(original, converted, freeze_inputs=freeze_inputs, settings=settings, loading=loading)
     _show(report, output_format, output_file, quiet, verbose)
     raise typer.Exit(OK if report.passed else NEGATIVE)
 
 
 @app.command("inspect")
 def inspect_command(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="The ONNX model.", show_default=False)],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="The model, ONNX or PyTorch.", show_default=False)],
     only: OnlyOption = None,
     skip: SkipOption = None,
     freeze_inputs: FreezeOption = False,
@@ -243,6 +298,11 @@ def inspect_command(
     tokens: TokensOption = TokensTo.width,
     decompose_layernorm: LayernormOption = False,
     io_layout: IoOption = IoLayout.keep,
+    inputs: InputOption = None,
+    factory: ModelOption = None,
+    import_path: ImportOption = None,
+    unsafe_load: UnsafeOption = False,
+    opset: OpsetOption = None,
     output_format: FormatOption = Format.text,
     output_file: FileOption = None,
     quiet: QuietOption = False,
@@ -261,6 +321,7 @@ def inspect_command(
         allow_unverifiable=allow_unverifiable,
         fuse=fuse,
         wishes=Wishes(layout is Layouts.auto, tokens.value, decompose_layernorm, io_layout.value),
+        loading=_loading(inputs, factory, import_path, unsafe_load, opset, False, verbose),
     )
     _show(report, output_format, output_file, quiet, verbose)
 
@@ -278,6 +339,20 @@ def explain_command(
         listed = ", ".join(reason.code for reason in REASONS)
         raise UsageError(f"there is no code {code!r}", hint=f"The codes are: {listed}")
     sys.stdout.write(reason_text(reason))
+
+
+def _loading(
+    inputs: list[str] | None,
+    factory: str | None,
+    import_paths: list[Path] | None,
+    unsafe: bool,
+    opset: int | None,
+    keep_export: bool,
+    verbose: bool,
+) -> Loading:
+    from fc2conv_cli.frontends.loading import Loading
+
+    return Loading(tuple(inputs or ()), factory, tuple(import_paths or ()), unsafe, opset, keep_export, verbose)
 
 
 def _check_report(output_file: Path | None, *models: Path | None) -> None:

@@ -7,9 +7,13 @@
     |  |- NotOnnxError               empty, another format, a truncated protobuf
     |  |- InvalidModelError          ONNX, but not a valid graph
     |  |- ExternalDataError          weights in another file that is missing or too short
+    |  |- PyTorchFileError           a PyTorch file that is damaged, or that holds no model
+    |  |  |- UnsafeFileError         one that would run code of its own when it is loaded
+    |  |- ExportError                PyTorch cannot run it on such inputs, or cannot write it as ONNX
     |- OutputFileError               the result cannot be written
     |  |- OutputExistsError          something is there already, or it is the input itself
     |- UnrunnableModelError          onnxruntime cannot run the original, so nothing can be verified
+    |- TorchMissingError             the file needs PyTorch, which is not installed
 
 A deviation between two models, or a layer that stays, is a result (exit code 1) and never an exception. Any
 other exception is a fault of fc2conv (exit code 101).
@@ -71,6 +75,18 @@ class ExternalDataError(ModelFileError):
     """Weights that the model keeps in another file are not there."""
 
 
+class PyTorchFileError(ModelFileError):
+    """The file comes from PyTorch, but is damaged or holds no model."""
+
+
+class UnsafeFileError(PyTorchFileError):
+    """The file would run code of its own when it is loaded."""
+
+
+class ExportError(ModelFileError):
+    """PyTorch cannot run the model on such inputs, or cannot write it as ONNX."""
+
+
 class OutputFileError(ModelFileError):
     """The result cannot be written at that path."""
 
@@ -81,3 +97,7 @@ class OutputExistsError(OutputFileError):
 
 class UnrunnableModelError(ModelFileError):
     """Onnxruntime cannot run the original model, so no conversion of it can be verified."""
+
+
+class TorchMissingError(FC2ConvError):
+    """The file needs PyTorch, which is not installed."""

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Sequence
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import onnx_ir as ir
 
 from fc2conv_cli import checker, graphs
 from fc2conv_cli.cleanup import remove_unused
 from fc2conv_cli.constants import Constants
-from fc2conv_cli.errors import InvalidModelError, UsageError
+from fc2conv_cli.errors import InvalidModelError, OutputExistsError, OutputFileError, UsageError
+from fc2conv_cli.frontends.loading import Loading
 from fc2conv_cli.frontends.onnx_file import load
+from fc2conv_cli.frontends.source import Source, open_source
 from fc2conv_cli.layers import find
 from fc2conv_cli.layers.context import Context
 from fc2conv_cli.layout.builder import Builder
@@ -32,6 +35,12 @@ from fc2conv_cli.shapes import Shapes, infer
 from fc2conv_cli.verification.compare import Settings, compare_models
 from fc2conv_cli.verification.report import VerifyReport
 from fc2conv_cli.verification.runner import RunError, Runner
+
+if TYPE_CHECKING:
+    from torch.export import ExportedProgram
+    from torch.nn import Module
+
+    AnyModel = str | PathLike[str] | Module | ExportedProgram
 
 Status = Literal["written", "planned", "nothing to convert", "layers left", "different"]
 
@@ -54,6 +63,8 @@ class ConversionReport:
         stretches: The parts of the graph that stay in 4-D.
         interface: The inputs and outputs that are now 4-D, because that was wished.
         notes: What else is to be said.
+        export: The plain ONNX export of a PyTorch model, if it was kept.
+        seconds: How long each stage took; the first ones are there for PyTorch models only.
     """
 
     model: Path
@@ -68,6 +79,8 @@ class ConversionReport:
     stretches: tuple[Stretch, ...] = ()
     interface: tuple[InterfaceChange, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    export: Path | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
@@ -118,9 +131,10 @@ def _text(report: ConversionReport | InspectionReport | VerifyReport) -> str:
 
 
 def convert(
-    model: str | PathLike[str],
+    model: AnyModel,
     output: str | PathLike[str] | None = None,
     *,
+    example_inputs: Any = None,
     force: bool = False,
     dry_run: bool = False,
     only: str | Sequence[str] = (),
@@ -133,18 +147,21 @@ def convert(
     fuse: bool = False,
     wishes: Wishes | None = None,
     settings: Settings | None = None,
+    loading: Loading | None = None,
 ) -> ConversionReport:
-    """Replace the fully connected layers of an ONNX model by convolutions, verify the result and write it.
+    """Replace the fully connected layers of a model by convolutions, verify the result and write it.
 
     Args:
-        model: The ONNX file. It is not changed.
-        output: Where to write; ``<stem>.conv.onnx`` beside the model if not given.
+        model: An ONNX file, a PyTorch file of any kind, or a live `torch.nn.Module`. It is not changed.
+        output: Where to write; ``<stem>.conv.onnx`` beside the model if not given. A live module needs it.
+        example_inputs: What a live module is called with: a tuple of tensors, or a dict of named ones.
         force: Overwrite the output.
         dry_run: Plan only.
         only: Convert only the layers whose node name matches one of these patterns (as in a shell).
         skip: Leave the layers whose node name matches one of these patterns.
         strict: Write nothing if a layer has to be left (one that `only` or `skip` leaves does not count).
-        verify: Compare the result with the original, and write it only if they agree.
+        verify: Compare the result with the original, and write it only if they agree. A PyTorch model is also compared
+            with its plain export.
         keep_failed: Keep a result that failed, as ``<stem>.failed.onnx`` beside the output.
         freeze_inputs: Turn initializers that a caller may override into constants. This changes the interface.
         allow_unverifiable: Convert what the ONNX standard allows though onnxruntime has no kernel for it (float64,
@@ -153,6 +170,7 @@ def convert(
             positions. This changes rounding.
         wishes: What is wanted of the layout.
         settings: How to compare.
+        loading: How to load a PyTorch model.
 
     Returns:
         The report; `passed` says whether all is well.
@@ -160,59 +178,48 @@ def convert(
     Raises:
         FC2ConvError: The input cannot be used, or the output cannot be written.
     """
-    path, settings = Path(model), settings or Settings()
+    settings = settings or Settings()
     settings = replace(settings, reference=settings.reference or allow_unverifiable)
-    ir_model = load(path)
-    target = path.with_name(f"{path.stem}.conv.onnx") if output is None else Path(output)
-    target = follow_link(target)
-    if output is not None:
-        check_target(target, path, ir_model, force=force)
-    frozen = graphs.freeze_inputs(ir_model) if freeze_inputs else []
-    analysis = _analyse(path, ir_model, only, skip, unverifiable=allow_unverifiable, fuse=fuse, wishes=wishes)
-    plan = analysis.plan
-    notes = (*analysis.notes, *_frozen_note(frozen), *_bodies_note(ir_model, plan))
-    before = _count(ir_model, analysis)
-    report = ConversionReport(path, "planned", plan, layout_before=before, stretches=stretches(plan), notes=notes)
-    if strict and plan.left:
-        return replace(report, status="layers left")
-    if dry_run:
-        return replace(report, **_preview(ir_model, analysis))
-    if not plan.layers and output is None:
-        stale = (f"{target} is there from before; it does not come from this run",) if target.exists() else ()
-        return replace(report, status="nothing to convert", notes=(*report.notes, *stale))
-    check_target(target, path, ir_model, force=force)
-    in_use = external_files(ir_model)
-    if plan.layers:
-        more, interface = _rewrite(ir_model, analysis)
-        report = replace(report, notes=(*report.notes, *more), interface=interface)
-    unchanged = None if plan.layers or frozen else path
-    report = replace(report, layout_after=_count(ir_model, analysis))
-    with draft(ir_model, target, external=bool(in_use), unchanged=unchanged) as written:
-        _assert_valid(written, skip=bool(analysis.notes))
-        if verify:
-            found = compare_models(path, written.path, settings, frozen)
-            report = replace(report, verification=replace(found, converted=target))
-            if not found.passed:
-                return replace(report, status="different", failed=_keep(written, target) if keep_failed else None)
-        written.publish(target, in_use)
-        data = None if written.data is None else target.parent / written.data.name
-    return replace(report, status="written" if plan.layers else "nothing to convert", output=target, data=data)
+    loading = _with_inputs(loading, example_inputs)
+    if loading.keep_export and dry_run:
+        raise UsageError("--keep-export: a dry run writes nothing", hint="Leave one of the two out.")
+    with open_source(model, loading) as source:
+        target = _target(source, output, dry_run=dry_run)
+        if loading.keep_export:
+            _check_kept(source, target, force=force)
+        with source.watch("convert"):
+            ir_model = load(source.onnx)
+            if output is not None:
+                check_target(target, source.path, ir_model, force=force)
+            frozen = graphs.freeze_inputs(ir_model) if freeze_inputs else []
+            analysis = _analyse(source, ir_model, only, skip, unverifiable=allow_unverifiable, fuse=fuse, wishes=wishes)
+        writing = _Writing(source, target, ir_model, analysis, frozen, force, verify, keep_failed, settings)
+        report = _planned(writing, strict=strict, dry_run=dry_run, idle=output is None)
+        if report is None:
+            report = writing.write()
+        if loading.keep_export:
+            report = replace(report, export=_keep_export(source, target))
+    return replace(report, seconds=dict(source.watch.seconds))
 
 
 def verify(
-    original: str | PathLike[str],
+    original: AnyModel,
     converted: str | PathLike[str],
     *,
+    example_inputs: Any = None,
     freeze_inputs: bool = False,
     settings: Settings | None = None,
+    loading: Loading | None = None,
 ) -> VerifyReport:
     """Compare a converted model with its original.
 
     Args:
-        original: The ONNX file to compare with.
+        original: The model to compare with, as in `convert`.
         converted: The ONNX file to judge.
+        example_inputs: As in `convert`.
         freeze_inputs: Whether it may lack initializers that a caller of the original may override.
         settings: How to compare.
+        loading: How to load a PyTorch model.
 
     Returns:
         The report; `passed` says whether they agree.
@@ -220,35 +227,43 @@ def verify(
     Raises:
         FC2ConvError: A file cannot be used, or onnxruntime cannot run the original.
     """
-    model = load(Path(original))
     listed = {value.name for value in load(Path(converted)).graph.inputs}
-    frozen = [name for name in graphs.freeze_inputs(model) if name not in listed] if freeze_inputs else []
-    report = compare_models(Path(original), Path(converted), settings or Settings(), frozen)
+    with open_source(original, _with_inputs(loading, example_inputs)) as source:
+        model = load(source.onnx)
+        frozen = [name for name in graphs.freeze_inputs(model) if name not in listed] if freeze_inputs else []
+        report = compare_models(
+            source.onnx, Path(converted), settings or Settings(), frozen, eager=source.eager, name=source.path
+        )
+        report = replace(report, notes=(*report.notes, *source.notes))
     if not any(node.op_type == "If" for graph in graphs.all_graphs(model) for node in graph):
         return report
     return replace(report, notes=(*report.notes, "the model has branches (If): what no input reached was not compared"))
 
 
 def inspect(
-    model: str | PathLike[str],
+    model: AnyModel,
     *,
+    example_inputs: Any = None,
     only: str | Sequence[str] = (),
     skip: str | Sequence[str] = (),
     freeze_inputs: bool = False,
     allow_unverifiable: bool = False,
     fuse: bool = False,
     wishes: Wishes | None = None,
+    loading: Loading | None = None,
 ) -> InspectionReport:
     """List the fully connected layers of a model: what each would become, or why it would stay.
 
     Args:
-        model: The ONNX file.
+        model: As in `convert`.
+        example_inputs: As in `convert`.
         only: As in `convert`.
         skip: As in `convert`.
         freeze_inputs: As in `convert`.
         allow_unverifiable: As in `convert`.
         fuse: As in `convert`.
         wishes: As in `convert`.
+        loading: As in `convert`.
 
     Returns:
         The same plan that `convert` carries out.
@@ -256,13 +271,115 @@ def inspect(
     Raises:
         FC2ConvError: The input cannot be used.
     """
-    path = Path(model)
-    ir_model = load(path)
-    frozen = graphs.freeze_inputs(ir_model) if freeze_inputs else []
-    analysis = _analyse(path, ir_model, only, skip, unverifiable=allow_unverifiable, fuse=fuse, wishes=wishes)
-    before, notes = _count(ir_model, analysis), (*analysis.notes, *_frozen_note(frozen))
-    report = InspectionReport(path, analysis.plan, notes, before, stretches=stretches(analysis.plan))
-    return replace(report, **_preview(ir_model, analysis))
+    with open_source(model, _with_inputs(loading, example_inputs)) as source:
+        ir_model = load(source.onnx)
+        frozen = graphs.freeze_inputs(ir_model) if freeze_inputs else []
+        analysis = _analyse(source, ir_model, only, skip, unverifiable=allow_unverifiable, fuse=fuse, wishes=wishes)
+        before, notes = _count(ir_model, analysis), (*analysis.notes, *_frozen_note(frozen))
+        report = InspectionReport(source.path, analysis.plan, notes, before, stretches=stretches(analysis.plan))
+        return replace(report, **_preview(ir_model, analysis))
+
+
+def _with_inputs(loading: Loading | None, example_inputs: Any) -> Loading:
+    loading = loading or Loading()
+    return loading if example_inputs is None else replace(loading, example_inputs=example_inputs)
+
+
+def _target(source: Source, output: str | PathLike[str] | None, *, dry_run: bool) -> Path:
+    if output is None and not source.is_file and not dry_run:
+        raise UsageError(
+            "a live module has no file to write beside", hint="Give the output: convert(module, 'out.onnx')."
+        )
+    target = source.path.with_name(f"{source.path.stem}.conv.onnx") if output is None else Path(output)
+    return follow_link(target)
+
+
+@dataclass(frozen=True)
+class _Writing:
+    """A conversion that has been planned, and where it is to go."""
+
+    source: Source
+    target: Path
+    model: ir.Model
+    analysis: _Analysis
+    frozen: Sequence[str]
+    force: bool
+    verify: bool
+    keep_failed: bool
+    settings: Settings
+
+    @property
+    def report(self) -> ConversionReport:
+        """What is known before anything is changed."""
+        notes = (*self.analysis.notes, *_frozen_note(self.frozen), *_bodies_note(self.model, self.analysis.plan))
+        plan, before = self.analysis.plan, _count(self.model, self.analysis)
+        return ConversionReport(
+            self.source.path, "planned", plan, layout_before=before, stretches=stretches(plan), notes=notes
+        )
+
+    def write(self) -> ConversionReport:
+        """Carry out the plan, verify the result, and write it if all is well."""
+        source, target, plan, report = self.source, self.target, self.analysis.plan, self.report
+        check_target(target, source.path, self.model, force=self.force)
+        in_use = external_files(self.model)
+        with source.watch("convert"):
+            if plan.layers:
+                more, interface = _rewrite(self.model, self.analysis)
+                report = replace(report, notes=(*report.notes, *more), interface=interface)
+        unchanged = None if plan.layers or self.frozen else source.onnx
+        report = replace(report, layout_after=_count(self.model, self.analysis))
+        with draft(self.model, target, external=bool(in_use), unchanged=unchanged) as written:
+            _assert_valid(written, skip=self.analysis.invalid)
+            if self.verify:
+                found = self._compare(written.path)
+                report = replace(report, verification=replace(found, converted=target))
+                if not found.passed:
+                    failed = _keep(written, target) if self.keep_failed and not found.agrees else None
+                    return replace(report, status="different", failed=failed)
+            written.publish(target, in_use)
+            data = None if written.data is None else target.parent / written.data.name
+        return replace(report, status="written" if plan.layers else "nothing to convert", output=target, data=data)
+
+    def _compare(self, written: Path) -> VerifyReport:
+        source = self.source
+        with source.watch("verify"):
+            return compare_models(
+                source.onnx, written, self.settings, self.frozen, eager=source.eager, name=source.path
+            )
+
+
+def _planned(writing: _Writing, *, strict: bool, dry_run: bool, idle: bool) -> ConversionReport | None:
+    """The report, if nothing is to be written: refused, a dry run, or nothing to convert and no output named."""
+    plan, target = writing.analysis.plan, writing.target
+    if strict and plan.left:
+        return replace(writing.report, status="layers left")
+    if dry_run:
+        report = writing.report
+        return replace(report, **_preview(writing.model, writing.analysis))
+    if not plan.layers and idle:
+        stale = (f"{target} is there from before; it does not come from this run",) if target.exists() else ()
+        report = writing.report
+        return replace(report, status="nothing to convert", notes=(*report.notes, *stale))
+    return None
+
+
+def _check_kept(source: Source, target: Path, *, force: bool) -> None:
+    """Refuse to overwrite anything with the exported model, before any work is done."""
+    for name in (source.onnx.name, f"{source.onnx.name}.data"):
+        kept = target.with_name(name)
+        if kept.exists() and not force:
+            raise OutputExistsError(kept, "already exists", hint="Give --force to overwrite it.")
+
+
+def _keep_export(source: Source, target: Path) -> Path:
+    """Copy the exported model beside the output, with its file of weights if it has one."""
+    try:
+        for file in source.onnx.parent.iterdir():
+            shutil.copyfile(file, target.with_name(file.name))
+    except OSError as error:
+        problem = f"the export cannot be written ({error.strerror})"
+        raise OutputFileError(target.with_name(source.onnx.name), problem) from error
+    return target.with_name(source.onnx.name)
 
 
 @dataclass(frozen=True)
@@ -272,10 +389,11 @@ class _Analysis:
     constants: Constants
     notes: tuple[str, ...]
     wishes: Wishes
+    invalid: bool
 
 
 def _analyse(
-    path: Path,
+    source: Source,
     model: ir.Model,
     only: str | Sequence[str],
     skip: str | Sequence[str],
@@ -285,7 +403,7 @@ def _analyse(
     wishes: Wishes | None = None,
 ) -> _Analysis:
     only, skip = ((given,) if isinstance(given, str) else given for given in (only, skip))
-    notes = _check(path)
+    complaints = _check(source)
     shapes = infer(model)
     constants = Constants(model, shapes)
     bodies = frozenset(function.graph for function in model.functions.values())
@@ -301,19 +419,19 @@ def _analyse(
 
     wishes = wishes or Wishes()
     plan = solve(found, shapes, constants, context.opset, wanted, wishes)
-    return _Analysis(plan, shapes, constants, notes, wishes)
+    return _Analysis(plan, shapes, constants, (*source.notes, *complaints), wishes, bool(complaints))
 
 
-def _check(path: Path) -> tuple[str, ...]:
+def _check(source: Source) -> tuple[str, ...]:
     """Refuse a file that neither onnx.checker nor onnxruntime accepts; note one that only onnxruntime does."""
-    complaint = checker.complaint(path)
+    complaint = checker.complaint(source.onnx)
     if complaint is None:
         return ()
     try:
-        Runner(path)
+        Runner(source.onnx)
     except RunError:
         hint = "Export the model again; onnxruntime does not load it either."
-        raise InvalidModelError(path, f"the graph is not valid: {complaint}", hint=hint) from None
+        raise InvalidModelError(source.path, f"the graph is not valid: {complaint}", hint=hint) from None
     return (f"the original does not pass onnx.checker, but onnxruntime loads it: {complaint}",)
 
 

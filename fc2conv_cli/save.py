@@ -54,7 +54,7 @@ def check_target(target: Path, original: Path, model: ir.Model, *, force: bool) 
         problem = f"cannot be written ({error.strerror})"
         raise OutputFileError(target, problem, hint="Name another file with -o.") from error
     for own in (original, *external_files(model)):
-        if exists and target.samefile(own):
+        if exists and own.exists() and target.samefile(own):
             raise OutputExistsError(target, "the output is the input itself", hint="Name another file with -o.")
     if target.is_dir():
         raise OutputFileError(target, "this is a folder", hint="Name a file in it.")

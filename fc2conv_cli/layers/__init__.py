@@ -18,6 +18,7 @@ from fc2conv_cli.layers import (
     matmul_nbits,
     qlinear,
     reasons,
+    recurrent,
 )
 from fc2conv_cli.layers.bias import absorb_add
 from fc2conv_cli.layers.context import Context
@@ -39,6 +40,7 @@ _SPELLINGS: dict[tuple[str, str], Callable[[ir.Node, Context], FullyConnected | 
     ("com.microsoft", "QGemm"): qlinear.match_qgemm,
     ("com.microsoft", "MatMulIntegerToFloat"): integer_sums.match_matmul_integer_to_float,
     ("com.microsoft", "DynamicQuantizeMatMul"): integer_sums.match_dynamic_quantize_matmul,
+    **dict.fromkeys((("", "LSTM"), ("", "GRU"), ("", "RNN")), recurrent.match),
 }
 
 

@@ -46,6 +46,15 @@ CONSTANT_RESULT = Reason(
     "computed. It is not touched; where it serves as the weight of a layer it is computed during conversion.",
     is_layer=False,
 )
+RECURRENT = Reason(
+    "FC2C-RECURRENT",
+    "the products inside a recurrent layer are parts of one operator, and no fully connected layers",
+    "Nothing to do. To convert the products, write the recurrence as a loop of Linear layers, and export that.",
+    "LSTM, GRU and RNN multiply every input and the state of the step before by constant matrices. Both products are "
+    "inside one operator, the state is known step by step only, and runtimes have kernels for the whole. The operator "
+    "stays as it is; Gemm and MatMul before and behind it are converted as usual.",
+    is_layer=False,
+)
 OVERRIDABLE_WEIGHT = Reason(
     "FC2C-OVERRIDABLE-WEIGHT",
     "the weight is an initializer that is also a graph input, so a caller may override it",
@@ -181,6 +190,7 @@ EXCLUDED = Reason(
 REASONS = (
     TWO_RUNTIME_OPERANDS,
     CONSTANT_RESULT,
+    RECURRENT,
     OVERRIDABLE_WEIGHT,
     QUANTIZED_WEIGHT,
     UNSUPPORTED_OP,

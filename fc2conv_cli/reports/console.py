@@ -60,8 +60,10 @@ def render(
         _layout_count(console, report)
     else:
         _line(console, Text(f"{report.converted} against {report.original}"))
-        _verification(console, report)
+        _verification(console, report, verbose)
         verdict = Text("the same", "bold green") if report.passed else Text("DIFFERENT", "bold red")
+        if report.agrees and not report.passed:
+            verdict += Text(": it is the export that does not agree with PyTorch, not the rewrite")
         _line(console, Text("verdict: ") + verdict)
     return "\n".join(line.rstrip() for line in buffer.getvalue().split("\n"))
 
@@ -77,9 +79,13 @@ def _conversion(console: Console, report: ConversionReport, verbose: bool) -> No
     if verbose or report.status == "planned":
         _stretches(console, report.stretches, verbose)
     if report.verification is not None and report.plan.layers:
-        _verification(console, report.verification)
+        _verification(console, report.verification, verbose)
     _notes(console, report.notes)
     _layout_count(console, report)
+    if verbose and report.seconds:
+        _line(console, "seconds: " + ", ".join(f"{stage} {spent:.1f}" for stage, spent in report.seconds.items()))
+    if report.export is not None:
+        _line(console, Text(f"kept the export, {report.export}"))
     _line(console, _closing(report))
 
 
@@ -192,7 +198,28 @@ def _count_others(console: Console, skips: list[Skip]) -> None:
         _line(console, Text(f"not a layer: {count} {op_type}: {reason.sentence} (-v lists them)"))
 
 
-def _verification(console: Console, report: VerifyReport) -> None:
+def _verification(console: Console, report: VerifyReport, verbose: bool) -> None:
+    if report.export is not None:
+        _export(console, report.export, verbose)
+        _line(console, "rewrite: the exported ONNX against the converted one")
+    _comparison(console, report)
+
+
+def _export(console: Console, report: VerifyReport, verbose: bool) -> None:
+    """The export step: one line if all is well, and everything if not."""
+    compared = [output.worst.max_relative for output in report.outputs if output.worst is not None]
+    if report.passed and not verbose and compared:
+        cases = f"{report.runs} runs in {report.engine}"
+        _line(
+            console, f"export: PyTorch against the exported ONNX: {_number(max(compared))} of max |ref|, same ({cases})"
+        )
+        _notes(console, report.notes)
+        return
+    _line(console, "export: PyTorch against the exported ONNX, which nothing has rewritten")
+    _comparison(console, report)
+
+
+def _comparison(console: Console, report: VerifyReport) -> None:
     sizes = "; ".join(", ".join(f"{name}={size}" for name, size in case.items()) for case in report.cases if case)
     at = f" at {sizes}" if sizes else ""
     _line(console, Text(f"compared in {report.engine}: {report.runs} runs, seed {report.seed}{at}"))
@@ -277,6 +304,9 @@ def _closing(report: ConversionReport) -> Text:
         return Text("--strict: a fully connected layer would be left; nothing written", style="bold red")
     if report.status == "different":
         kept = f"; kept as {report.failed}" if report.failed else " (--keep-failed keeps it)"
+        if report.verification is not None and report.verification.agrees:
+            text = "the exported ONNX does not agree with PyTorch; that is the export, not the rewrite: nothing written"
+            return Text(text, style="bold red")
         return Text(f"the converted model does not agree with the original: nothing written{kept}", style="bold red")
     copied = f"; wrote an unchanged copy, {report.output}" if report.output else ""
     return Text(f"nothing to convert{copied}")

@@ -43,10 +43,12 @@ def conversion(report: ConversionReport) -> dict[str, Any]:
         "output": None if report.output is None else str(report.output),
         "data": None if report.data is None else str(report.data),
         "failed": None if report.failed is None else str(report.failed),
+        "export": None if report.export is None else str(report.export),
         **plan(report.plan),
         **_layout_nodes(report),
         "verification": None if report.verification is None else verification(report.verification),
         "notes": list(report.notes),
+        "seconds": {stage: round(spent, 3) for stage, spent in report.seconds.items()},
     }
 
 
@@ -90,6 +92,7 @@ def verification(report: VerifyReport) -> dict[str, Any]:
         "outputs": [_output(o) for o in report.outputs],
         "failures": list(report.failures),
         "notes": list(report.notes),
+        "export": None if report.export is None else verification(report.export),
     }
 
 

@@ -1,4 +1,4 @@
-"""Compares a converted model with its original, both in onnxruntime."""
+"""Compares a converted model with its original, both in onnxruntime; and an exported one with PyTorch before that."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from fc2conv_cli.errors import UnrunnableModelError, UsageError
 from fc2conv_cli.verification.adapted import adapted
+from fc2conv_cli.verification.changes import Changes
 from fc2conv_cli.verification.facts import Facts, facts_of
 from fc2conv_cli.verification.inputs import (
     Array,
@@ -71,7 +72,15 @@ class Settings:
             raise UsageError(f"seed is {self.seed}", hint="A seed is a number from 0 up.")
 
 
-def compare_models(original: Path, converted: Path, settings: Settings, frozen: Collection[str] = ()) -> VerifyReport:
+def compare_models(
+    original: Path,
+    converted: Path,
+    settings: Settings,
+    frozen: Collection[str] = (),
+    *,
+    eager: Model | None = None,
+    name: Path | None = None,
+) -> VerifyReport:
     """Run both models on the same inputs and compare every output.
 
     Quantised models that differ in onnxruntime are compared once more with sums in double precision: there a float
@@ -82,26 +91,76 @@ def compare_models(original: Path, converted: Path, settings: Settings, frozen: 
         converted: The file to judge.
         settings: How to compare.
         frozen: Names of overridable initializers that the converted model is meant to lack.
+        eager: The PyTorch model that the original was exported from: the two are compared as well, on the same inputs.
+        name: What the user calls the original; its own path if not given.
 
     Raises:
         UnrunnableModelError: The original cannot be loaded, or run on any inputs.
     """
-    facts = facts_of(original)
+    facts, name = facts_of(original), name or original
+    rewrite = _compare_files(_Pair(name, converted, original, facts, frozen), settings)
+    if eager is None:
+        return rewrite
+    return replace(rewrite, export=_compare_files(_Pair(name, original, eager, facts, names=_EXPORT), settings))
+
+
+class _Names(NamedTuple):
+    """What the two models of a comparison are called."""
+
+    reference: str
+    candidate: str
+
+
+_REWRITE = _Names("the original", "the converted model")
+_EXPORT = _Names("the PyTorch model", "the exported model")
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Two models to compare.
+
+    Attributes:
+        original: What the user calls the reference.
+        converted: The file to judge.
+        source: The reference: its file, or a model that is loaded already.
+        facts: What bears on the comparison.
+        frozen: Overridable initializers that the file to judge may lack.
+        names: What the two are called.
+    """
+
+    original: Path
+    converted: Path
+    source: Path | Model
+    facts: Facts
+    frozen: Collection[str] = ()
+    names: _Names = _REWRITE
+
+    def load(self, engine: _Engine) -> Model:
+        """The reference, ready to run."""
+        return engine.load(self.source) if isinstance(self.source, Path) else self.source
+
+    def engine_name(self, engine: _Engine) -> str:
+        """What runs the two."""
+        return engine.name if isinstance(self.source, Path) else f"PyTorch and {engine.name}"
+
+
+def _compare_files(pair: _Pair, settings: Settings) -> VerifyReport:
+    """In onnxruntime, and where that gives no verdict in the reference evaluator."""
     try:
-        report = _compare(_ONNXRUNTIME, original, converted, settings, facts, frozen)
+        report = _compare(_ONNXRUNTIME, pair, settings)
     except UnrunnableModelError:
         if not settings.reference:
             raise
-        return _compare(_reference(), original, converted, settings, facts, frozen)
-    if report.passed or not (settings.reference or (facts.quantized and report.runs)):
+        return _compare(_reference(), pair, settings)
+    if report.agrees or not (settings.reference or (pair.facts.quantized and report.runs)):
         return report
     try:
-        precise = _compare(_reference(), original, converted, settings, facts, frozen)
+        precise = _compare(_reference(), pair, settings)
     except UnrunnableModelError:
         if not report.runs:
             raise
         return report
-    if precise.passed:
+    if precise.agrees:
         return replace(precise, notes=(*precise.notes, *_verdict_of_onnxruntime(report)))
     again = f"with sums in double precision, in {precise.engine}, they differ too: {_apart(precise)}"
     return replace(report, notes=(*report.notes, again)) if report.runs else precise
@@ -144,37 +203,40 @@ def _verdict_of_onnxruntime(report: VerifyReport) -> tuple[str, ...]:
     )
 
 
-def _compare(
-    engine: _Engine, original: Path, converted: Path, settings: Settings, facts: Facts, frozen: Collection[str]
-) -> VerifyReport:
+def _compare(engine: _Engine, pair: _Pair, settings: Settings) -> VerifyReport:
+    facts = pair.facts
     try:
-        reference = engine.load(original)
+        reference = pair.load(engine)
     except RunError as error:
-        raise UnrunnableModelError(original, f"{engine.name} cannot load it: {error}", hint=_UNVERIFIED) from error
-    _check_comparable(original, reference, facts)
+        problem = f"{engine.name} cannot load it: {error}"
+        raise UnrunnableModelError(pair.original, problem, hint=_UNVERIFIED) from error
+    _check_comparable(pair.original, reference, facts)
     gathered = {
         port.name: _Gathered(port, settings, facts.coarsest_floats.get(port.name, "float64"))
         for port in reference.outputs
     }
     try:
-        candidate = engine.load(converted)
+        candidate = engine.load(pair.converted)
     except RunError as error:
         advice = "" if settings.reference else " (--allow-unverifiable asks ONNX's reference evaluator)"
-        outcome = _Outcome(failures=[f"{engine.name} cannot load the converted model: {error}{advice}"])
-        return _report(engine, original, converted, settings, outcome, gathered)
+        outcome = _Outcome(failures=[f"{engine.name} cannot load {pair.names.candidate}: {error}{advice}"])
+        return _report(engine, pair, settings, outcome, gathered)
     candidate, noted = adapted(candidate, reference)
     ours, theirs = ((*runner.inputs, *runner.overridable) for runner in (reference, candidate))
-    outcome = _Outcome(said=noted, failures=compare_inputs([port for port in ours if port.name not in frozen], theirs))
+    outcome = _Outcome(
+        said=noted, failures=compare_inputs([port for port in ours if port.name not in pair.frozen], theirs)
+    )
     each, whole = compare_outputs(reference.outputs, candidate.outputs)
     outcome.failures.extend(whole)
     for name, failures in each.items():
         gathered[name].failures.extend(failures)
     if not outcome.failures and not any(each.values()):
-        outcome = replace(_Comparison(reference, candidate, settings, facts, gathered).run_all(), said=noted)
+        outcome = _Comparison(reference, candidate, settings, facts, gathered, pair.names).run_all()
+        outcome = replace(outcome, said=noted)
         if not outcome.ran:
-            problem = f"{engine.name} cannot run it: {outcome.refusals[0][1]}"
-            raise UnrunnableModelError(original, problem, hint=_UNVERIFIED)
-    return _report(engine, original, converted, settings, outcome, gathered)
+            problem = f"{pair.engine_name(engine)} cannot run it: {outcome.refusals[0][1]}"
+            raise UnrunnableModelError(pair.original, problem, hint=_UNVERIFIED)
+    return _report(engine, pair, settings, outcome, gathered)
 
 
 def _check_comparable(original: Path, reference: Model, facts: Facts) -> None:
@@ -206,6 +268,7 @@ class _Gathered:
     largest: float = 0.0
     integers: set[int] = field(default_factory=set)
     elements: int = 0
+    changes: Changes = field(default_factory=Changes)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -222,10 +285,13 @@ class _Gathered:
             notes.append(
                 f"all values are within atol ({self.largest:.3g}), so this shows little: give a smaller --atol"
             )
+        elif self.tolerance is not None and (idle := self.changes.note(self.tolerance.atol, self.tolerance.rtol)):
+            notes.append(idle)
         return tuple(notes)
 
     def add(self, reference: Any, converted: Any, where: str) -> None:
         expected, actual = dict(_leaves(reference)), dict(_leaves(converted))
+        self.changes.add(expected)
         if expected.keys() != actual.keys():
             self._fail(f"has {len(actual)} elements, was {len(expected)}{where}")
             return
@@ -292,13 +358,12 @@ class _Outcome:
     def ran(self) -> bool:
         return bool(self.runs or self.failures)
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What was said before, and one note for all sizes that the original itself refuses."""
+    def notes_on(self, reference: str) -> tuple[str, ...]:
+        """What was said before, and one note for all sizes that the reference itself refuses."""
         if not self.refusals:
             return self.said
         sizes = "; ".join(_sizes_text(sizes) or "any" for sizes, _ in self.refusals)
-        return (*self.said, f"the original itself does not run at {sizes}: {self.refusals[0][1]}")
+        return (*self.said, f"{reference} itself does not run at {sizes}: {self.refusals[0][1]}")
 
 
 @dataclass(frozen=True)
@@ -310,6 +375,7 @@ class _Comparison:
     settings: Settings
     facts: Facts
     gathered: Mapping[str, _Gathered]
+    names: _Names
 
     def run_all(self) -> _Outcome:
         """Run the usual sizes; where the original refuses some, also the first larger ones that it takes."""
@@ -368,7 +434,7 @@ class _Comparison:
         try:
             actual = self.candidate.run(feeds)
         except RunError as error:
-            outcome.failures.append(f"the converted model does not run{where}, the original does: {error}")
+            outcome.failures.append(f"{self.names.candidate} does not run{where}, {self.names.reference} does: {error}")
             return False
         for name, value in expected.items():
             self.gathered[name].add(value, actual[name], where)
@@ -381,12 +447,7 @@ def _sizes_text(sizes: Sizes) -> str:
 
 
 def _report(
-    engine: _Engine,
-    original: Path,
-    converted: Path,
-    settings: Settings,
-    outcome: _Outcome,
-    gathered: Mapping[str, _Gathered],
+    engine: _Engine, pair: _Pair, settings: Settings, outcome: _Outcome, gathered: Mapping[str, _Gathered]
 ) -> VerifyReport:
     outputs = tuple(
         OutputReport(
@@ -402,14 +463,14 @@ def _report(
         for name, g in gathered.items()
     )
     return VerifyReport(
-        original,
-        converted,
+        pair.original,
+        pair.converted,
         settings.seed,
         settings.samples,
         tuple(outcome.cases),
         outcome.runs,
         outputs,
         tuple(outcome.failures),
-        outcome.notes,
-        engine.name,
+        outcome.notes_on(pair.names.reference),
+        pair.engine_name(engine),
     )

@@ -55,6 +55,7 @@ class VerifyReport:
         failures: What is wrong with the converted model as a whole, in words.
         notes: What else is to be said.
         engine: What ran the models.
+        export: For a PyTorch model: the comparison of its plain export with PyTorch itself, on the same inputs.
     """
 
     original: Path
@@ -67,6 +68,7 @@ class VerifyReport:
     failures: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     engine: str = "onnxruntime"
+    export: VerifyReport | None = None
 
     def __str__(self) -> str:
         """The report as the command line prints it."""
@@ -77,7 +79,7 @@ class VerifyReport:
     @property
     def rtol_to_pass(self) -> float | None:
         """The least rtol with which all outputs would pass; None if they do already, or if no rtol helps."""
-        if self.passed or self.failures or any(o.failures for o in self.outputs):
+        if self.agrees or self.failures or any(o.failures for o in self.outputs):
             return None
         if any(not o.passed and "float" not in o.dtype for o in self.outputs):
             return None  # integers must be equal, whatever the tolerance
@@ -85,6 +87,11 @@ class VerifyReport:
         return rtol if math.isfinite(rtol) else None
 
     @property
-    def passed(self) -> bool:
-        """Whether the converted model may stand in for the original."""
+    def agrees(self) -> bool:
+        """Whether these two models agree, whatever came of the export before."""
         return not self.failures and all(o.passed for o in self.outputs)
+
+    @property
+    def passed(self) -> bool:
+        """Whether the converted model may stand in for the original: every step agrees."""
+        return self.agrees and (self.export is None or self.export.passed)

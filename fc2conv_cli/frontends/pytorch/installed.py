@@ -1,0 +1,24 @@
+"""Whether PyTorch is there."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from fc2conv_cli.errors import TorchMissingError
+
+COMMAND = "pip install 'fc2conv[torch]'"
+
+
+def require_torch(what: object) -> None:
+    """Refuse to go on without the packages that a PyTorch model needs.
+
+    Args:
+        what: The model, for the message.
+
+    Raises:
+        TorchMissingError: One of them is not installed.
+    """
+    missing = [name for name in ("torch", "onnxscript") if find_spec(name) is None]
+    if missing:
+        hint = f"Install it: {COMMAND}"
+        raise TorchMissingError(f"{what}: this is a PyTorch model, and {' and '.join(missing)} is missing", hint=hint)

@@ -1,0 +1,46 @@
+"""The classes and functions that a pickle names, read from its instructions without carrying them out."""
+
+from __future__ import annotations
+
+import io
+import pickletools
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+_PICKLES_AT_MOST = 16
+"""A file of the old format is a handful of pickles, one after the other, and then raw numbers."""
+_TEXTS = frozenset({"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE", "STRING", "BINSTRING"})
+
+
+def names_in(path: Path) -> tuple[str, ...]:
+    """All names in the pickles of a file of torch.save, each once, as ``module.name``."""
+    found: dict[str, None] = {}
+    for pickle in _pickles(path):
+        found.update(dict.fromkeys(_names(pickle)))
+    return tuple(found)
+
+
+def _pickles(path: Path) -> Iterator[io.BytesIO]:
+    if not zipfile.is_zipfile(path):
+        yield io.BytesIO(path.read_bytes())
+        return
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if name.endswith(".pkl"):
+                yield io.BytesIO(archive.read(name))
+
+
+def _names(pickle: io.BytesIO) -> Iterator[str]:
+    texts: list[str] = []
+    for _ in range(_PICKLES_AT_MOST):
+        try:
+            for opcode, argument, _ in pickletools.genops(pickle):
+                if opcode.name in ("GLOBAL", "INST"):
+                    yield str(argument).replace(" ", ".", 1)
+                elif opcode.name == "STACK_GLOBAL" and len(texts) > 1:
+                    yield ".".join(texts[-2:])
+                elif opcode.name in _TEXTS:
+                    texts.append(str(argument))
+        except (ValueError, EOFError, IndexError, UnicodeDecodeError):  # the end of the pickles
+            return

@@ -1,0 +1,91 @@
+"""Keeps what PyTorch prints from the user, and gathers its warnings.
+
+The file descriptors themselves are turned away, since parts of PyTorch that are not Python print too. That is for the
+whole process, for as long as the block lasts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+
+_LOGGERS = ("torch", "onnxscript")
+
+
+@contextlib.contextmanager
+def quiet(*, verbose: bool) -> Iterator[list[str]]:
+    """Send stdout and stderr nowhere, or both to stderr.
+
+    Args:
+        verbose: Whether to let them through. Never to stdout, which is for the report.
+
+    Yields:
+        The warnings, in PyTorch's words, as they come.
+    """
+    said: list[str] = []
+    with contextlib.ExitStack() as stack:
+        _flush()
+        sink = (_duplicate(2) if verbose else None) or os.open(os.devnull, os.O_WRONLY)
+        stack.callback(os.close, sink)
+        for descriptor in (1, 2):
+            _redirect(descriptor, sink, stack)
+        stream = stack.enter_context(os.fdopen(os.dup(sink), "w", encoding="utf-8", errors="backslashreplace"))
+        stack.enter_context(contextlib.redirect_stdout(stream))
+        stack.enter_context(contextlib.redirect_stderr(stream))
+        _gather_logs(said, stack)
+        caught = stack.enter_context(warnings.catch_warnings(record=True))
+        warnings.simplefilter("always")
+        try:
+            yield said
+        finally:
+            said.extend(_text(warning) for warning in caught or ())
+            stream.flush()
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+
+
+def _duplicate(descriptor: int) -> int | None:
+    try:
+        return os.dup(descriptor)
+    except OSError:  # the caller closed it
+        return None
+
+
+def _redirect(descriptor: int, sink: int, stack: contextlib.ExitStack) -> None:
+    saved = _duplicate(descriptor)
+    if saved is None:
+        return
+    stack.callback(os.close, saved)
+    stack.callback(os.dup2, saved, descriptor)
+    os.dup2(sink, descriptor)
+
+
+class _Gatherer(logging.Handler):
+    """Keeps the text of every warning."""
+
+    def __init__(self, said: list[str]) -> None:
+        super().__init__(logging.WARNING)
+        self._said = said
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._said.append(record.getMessage())
+
+
+def _gather_logs(said: list[str], stack: contextlib.ExitStack) -> None:
+    handler = _Gatherer(said)
+    for name in _LOGGERS:
+        logger = logging.getLogger(name)
+        logger.addHandler(handler)
+        stack.callback(logger.removeHandler, handler)
+
+
+def _text(warning: warnings.WarningMessage) -> str:
+    return f"{warning.category.__name__}: {warning.message} ({warning.filename}:{warning.lineno})"

@@ -1,0 +1,106 @@
+"""Puts the weights of a state dict into the module that they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from fc2conv_cli.errors import PyTorchFileError
+
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "module", "params", "ema_state_dict")
+"""Keys under which training scripts keep the state dict, beside the optimizer's and the epoch."""
+_PREFIXES = ("module.", "_orig_mod.", "model.")
+"""What DataParallel, torch.compile and Lightning put in front of every name."""
+_LISTED = 8
+
+
+def is_state_dict(content: object) -> bool:
+    """Whether something is a state dict: names, each with a tensor."""
+    return (
+        isinstance(content, Mapping)
+        and bool(content)
+        and all(isinstance(name, str) for name in content)
+        and any(isinstance(value, torch.Tensor) for value in content.values())
+        and not any(isinstance(value, Mapping) for value in content.values())
+    )
+
+
+def unwrap(content: object) -> tuple[object, tuple[str, ...]]:
+    """The state dict in a checkpoint, and what is to be said of where it was."""
+    notes: list[str] = []
+    while isinstance(content, Mapping) and not is_state_dict(content):
+        key = next((key for key in _WRAPPERS if isinstance(content.get(key), Mapping | nn.Module)), None)
+        if key is None:
+            break
+        content = content[key]
+        notes.append(f"the file is a checkpoint; its {key!r} was taken")
+    return content, tuple(notes)
+
+
+def fill(path: Path, module: nn.Module, weights: Mapping[str, Any]) -> tuple[str, ...]:
+    """Load weights into a module, in place.
+
+    Args:
+        path: Their file, for messages.
+        module: The module.
+        weights: The state dict.
+
+    Returns:
+        What is to be said of it.
+
+    Raises:
+        PyTorchFileError: Names or shapes do not fit.
+    """
+    weights, notes = _without_prefix(weights, module)
+    own = module.state_dict()
+    problems = [
+        *_listing("the file lacks", [name for name in own if name not in weights]),
+        *_listing("the model has no", [name for name in weights if name not in own]),
+        *_listing("of another shape:", _reshaped(own, weights)),
+    ]
+    if problems:
+        hint = "Name the factory that made the model of this file, with the same sizes."
+        problem = "its weights do not fit the model:\n  " + "\n  ".join(problems)
+        raise PyTorchFileError(path, problem, hint=hint)
+    try:
+        module.load_state_dict(dict(weights))
+    except Exception as error:  # a module may have a hook of its own
+        raise PyTorchFileError(path, f"its weights do not fit the model: {' '.join(str(error).split())}") from error
+    return notes
+
+
+def _without_prefix(weights: Mapping[str, Any], module: nn.Module) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    """Take away a prefix that all names have and the module's own have not."""
+    notes: list[str] = []
+    while True:
+        names = module.state_dict().keys()
+        prefix = next((p for p in _PREFIXES if all(name.startswith(p) for name in weights)), None)
+        if prefix is None or any(name in names for name in weights):
+            return weights, tuple(notes)
+        weights = {name.removeprefix(prefix): value for name, value in weights.items()}
+        notes.append(f"all names in the file begin with {prefix!r}, which was taken away")
+
+
+def _reshaped(own: Mapping[str, Any], weights: Mapping[str, Any]) -> list[str]:
+    pairs = ((name, own[name], weights[name]) for name in own if name in weights)
+    return [
+        f"{name} is {list(given.shape)}, the model's {list(ours.shape)}"
+        for name, ours, given in pairs
+        if _has_shape(ours) and _has_shape(given) and ours.shape != given.shape
+    ]
+
+
+def _has_shape(value: object) -> bool:
+    return isinstance(value, torch.Tensor) and not is_lazy(value)
+
+
+def _listing(title: str, items: list[str]) -> list[str]:
+    if not items:
+        return []
+    more = f" and {len(items) - _LISTED} more" if len(items) > _LISTED else ""
+    return [f"{title} {', '.join(items[:_LISTED])}{more}"]

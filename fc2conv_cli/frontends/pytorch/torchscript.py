@@ -1,0 +1,69 @@
+"""Loads a TorchScript archive. Its program is TorchScript, not Python, and has no way out but a few operators."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from fc2conv_cli.errors import PyTorchFileError, UnsafeFileError
+from fc2conv_cli.frontends.pytorch.guard import no_pickled_code
+
+_TOUCHES_FILES = re.compile(r"\b(torch|ops\.aten|ops\.prim)\.(save|load|from_file|_save\w*)\(")
+"""``__setstate__`` of an archive runs while it is loaded, and may call them."""
+
+
+def load_torchscript(path: Path, *, unsafe: bool) -> torch.jit.ScriptModule:
+    """Load an archive, in evaluation mode.
+
+    Args:
+        path: The file.
+        unsafe: Whether its program may write files.
+
+    Raises:
+        UnsafeFileError: It may write files.
+        PyTorchFileError: It is damaged.
+    """
+    if not unsafe and (call := next(_calls(path), None)) is not None:
+        problem = f"its program reads or writes files: it calls {call}"
+        hint = "If you trust whoever made the file, give --unsafe-load. Else save the model without that call."
+        raise UnsafeFileError(path, problem, hint=hint)
+    try:
+        with no_pickled_code():
+            module = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
+    except Exception as error:  # torch raises whatever a damaged file leads it to
+        said = _reason(str(error))
+        hint = "Save it again with torch.jit.save; compare the file sizes if it was copied."
+        raise PyTorchFileError(path, f"torch cannot load the TorchScript archive: {said}", hint=hint) from error
+    try:
+        module.eval()
+    except Exception as error:  # a program may have no `training`
+        if "training" not in str(error):
+            raise
+    return module  # type: ignore[no-any-return]
+
+
+def _calls(path: Path) -> Iterator[str]:
+    """Calls to what touches files, as Python and as PyTorch read the archive."""
+    for source in _sources(path):
+        for match in _TOUCHES_FILES.finditer(source.decode("utf-8", errors="replace")):
+            yield match[0].rstrip("(")
+
+
+def _sources(path: Path) -> Iterator[bytes]:
+    with zipfile.ZipFile(path) as archive:
+        yield from (archive.read(name) for name in archive.namelist() if name.endswith(".py"))
+    try:
+        reader = torch._C.PyTorchFileReader(str(path))
+    except RuntimeError:  # torch.jit.load will say what is wrong with it
+        return
+    yield from (reader.get_record(name) for name in reader.get_all_records() if name.endswith(".py"))
+
+
+def _reason(text: str) -> str:
+    """The line that says what is wrong, without the C++ stack."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return next((line for line in lines if not line.startswith(("frame #", "Traceback"))), "unknown")[:300]

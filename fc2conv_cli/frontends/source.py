@@ -1,0 +1,102 @@
+"""Opens whatever the user named: an ONNX file as it is, a PyTorch file or a live module by exporting it."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from fc2conv_cli.errors import UsageError
+from fc2conv_cli.frontends.kinds import Kind, kind_of
+from fc2conv_cli.frontends.loading import Loading
+from fc2conv_cli.timing import Stopwatch
+from fc2conv_cli.verification.runner import Model
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model as ONNX, and where it comes from.
+
+    Attributes:
+        path: The user's file; for a live module the name of its class.
+        onnx: The ONNX file: the same one, or an export of it that is gone when the source is closed.
+        is_file: Whether `path` is a file.
+        eager: The model in PyTorch, if that is where it comes from.
+        notes: What is to be said of how it was loaded.
+        watch: How long everything takes.
+    """
+
+    path: Path
+    onnx: Path
+    is_file: bool = True
+    eager: Model | None = None
+    notes: tuple[str, ...] = ()
+    watch: Stopwatch = field(default_factory=Stopwatch)
+
+    @property
+    def exported(self) -> bool:
+        """Whether the ONNX file was made here."""
+        return self.onnx != self.path
+
+
+@contextlib.contextmanager
+def open_source(model: Any, loading: Loading) -> Iterator[Source]:
+    """A model as ONNX, for as long as this lasts.
+
+    Args:
+        model: A path, a `torch.nn.Module`, or a `torch.export.ExportedProgram`.
+        loading: What the user says of a PyTorch model.
+
+    Raises:
+        FC2ConvError: It cannot be loaded or exported.
+    """
+    if not isinstance(model, str | PathLike):
+        with _open_torch(Path(type(model).__name__), model, loading) as source:
+            yield source
+        return
+    path = Path(model)
+    kind = kind_of(path)
+    loading.refuse_idle(path, kind)
+    if kind is Kind.ONNX:
+        yield Source(path, path)
+        return
+    with _open_torch(path, kind, loading) as source:
+        yield source
+
+
+@contextlib.contextmanager
+def _open_torch(path: Path, what: Any, loading: Loading) -> Iterator[Source]:
+    from fc2conv_cli.frontends.pytorch.installed import require_torch
+    from fc2conv_cli.frontends.pytorch.quiet import quiet
+
+    require_torch(path)
+    watch = Stopwatch()
+    with watch("import torch"), quiet(verbose=loading.verbose):
+        from fc2conv_cli.frontends.pytorch.opening import opened
+    is_file = isinstance(what, Kind)
+    stem = path.stem if is_file else path.name
+    if not is_file:
+        what = _checked(what, loading)
+    with tempfile.TemporaryDirectory(prefix="fc2conv-") as folder:
+        target = Path(folder) / f"{stem}.export.onnx"
+        with opened(path, what, loading, target, watch) as found:
+            yield Source(path, found.onnx, is_file, found.eager, found.notes, watch)
+
+
+def _checked(model: Any, loading: Loading) -> Any:
+    """A live model, if it is one and its inputs are known."""
+    import torch
+
+    if not isinstance(model, torch.nn.Module | torch.export.ExportedProgram):
+        hint = "Give a path, a torch.nn.Module or a torch.export.ExportedProgram."
+        raise UsageError(f"a {type(model).__name__} is no model", hint=hint)
+    is_program = isinstance(model, torch.export.ExportedProgram)
+    if is_program and (loading.inputs or loading.example_inputs is not None):
+        raise UsageError("an ExportedProgram says itself what it takes", hint="Leave example_inputs out.")
+    if not is_program and loading.example_inputs is None and not loading.inputs:
+        raise UsageError("a live module needs example inputs", hint="Give example_inputs=(tensor, ...).")
+    return model
