@@ -17,7 +17,7 @@ import numpy as np
 import onnxruntime as ort
 
 from fc2conv_cli import convert
-from fc2conv_cli.verification.inputs import sample
+from fc2conv_cli.verification.inputs import Recipe, sample
 from fc2conv_cli.verification.runner import Runner
 
 SAMPLES = Path(__file__).parent.parent / "sample_models"
@@ -38,7 +38,7 @@ def compare(original: Path, converted: Path, batch: int) -> tuple[float, float]:
     """Median seconds of a run of each, every symbolic dim being `batch`."""
     ports = Runner(original).inputs
     sizes = {dim: batch for port in ports for dim in port.shape or () if isinstance(dim, str)}
-    feeds = sample(ports, sizes, 2, {}, (0,))
+    feeds = sample(ports, sizes, Recipe(limit=2), (0,))
     sessions = [ort.InferenceSession(str(path), providers=["CPUExecutionProvider"]) for path in (original, converted)]
     runs = max(1, int(SECONDS_OF_A_ROUND / max(seconds(session, feeds, 3) for session in sessions)))
     rounds = [[seconds(session, feeds, runs) for session in sessions] for _ in range(ROUNDS)]

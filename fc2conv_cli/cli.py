@@ -16,6 +16,7 @@ import typer
 
 from fc2conv_cli import __version__
 from fc2conv_cli.errors import FC2ConvError, OutputFileError, UsageError
+from fc2conv_cli.options import Comparing, with_groups
 
 if TYPE_CHECKING:
     from fc2conv_cli.frontends.loading import Loading
@@ -103,15 +104,6 @@ FreezeOption = Annotated[
 FuseOption = Annotated[
     bool, typer.Option("--fuse", help="Fold BatchNormalization, Mul, Div, Add, Sub behind a layer; changes rounding.")
 ]
-SamplesOption = Annotated[int, typer.Option(min=1, help="Random inputs for each choice of dynamic sizes.")]
-SeedOption = Annotated[int, typer.Option(min=0, help="Seed of the random inputs.")]
-AtolOption = Annotated[
-    float | None, typer.Option(min=0, help="Absolute tolerance of float outputs. Default: by dtype.")
-]
-RtolOption = Annotated[
-    float | None,
-    typer.Option(min=0, help="Tolerance relative to the largest reference value. Default: by dtype."),
-]
 FormatOption = Annotated[Format, typer.Option(help="How to write the report.")]
 FileOption = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report there, not to stdout.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No report on stdout; errors and the exit code only.")]
@@ -172,6 +164,7 @@ def _root(
 
 
 @app.command("convert")
+@with_groups
 def convert_command(
     model: Annotated[
         Path, typer.Argument(metavar="MODEL", help="The model, ONNX or PyTorch; it is not changed.", show_default=False)
@@ -205,10 +198,7 @@ def convert_command(
     tokens: TokensOption = TokensTo.width,
     decompose_layernorm: LayernormOption = False,
     io_layout: IoOption = IoLayout.keep,
-    samples: SamplesOption = 4,
-    seed: SeedOption = 0,
-    atol: AtolOption = None,
-    rtol: RtolOption = None,
+    comparing: Comparing = Comparing(),  # noqa: B008  the options of the group
     inputs: InputOption = None,
     factory: ModelOption = None,
     import_path: ImportOption = None,
@@ -227,7 +217,6 @@ def convert_command(
     _check_report(output_file, model, output)
     from fc2conv_cli.layout.solve import Wishes
     from fc2conv_cli.pipeline import convert
-    from fc2conv_cli.verification.compare import Settings
 
     report = convert(
         model,
@@ -243,7 +232,7 @@ def convert_command(
         allow_unverifiable=allow_unverifiable,
         fuse=fuse,
         wishes=Wishes(layout is Layouts.auto, tokens.value, decompose_layernorm, io_layout.value),
-        settings=Settings(samples, seed, atol, rtol),
+        settings=comparing.settings(reference=False),
         loading=_loading(inputs, factory, import_path, unsafe_load, opset, keep_export, verbose),
     )
     _show(report, output_format, output_file, quiet, verbose)
@@ -251,6 +240,7 @@ def convert_command(
 
 
 @app.command("verify")
+@with_groups
 def verify_command(
     original: Annotated[
         Path, typer.Argument(metavar="ORIGINAL", help="The model to compare with, ONNX or PyTorch.", show_default=False)
@@ -260,10 +250,7 @@ def verify_command(
     ],
     freeze_inputs: FreezeOption = False,
     allow_unverifiable: UnverifiableOption = False,
-    samples: SamplesOption = 4,
-    seed: SeedOption = 0,
-    atol: AtolOption = None,
-    rtol: RtolOption = None,
+    comparing: Comparing = Comparing(),  # noqa: B008  the options of the group
     inputs: InputOption = None,
     factory: ModelOption = None,
     import_path: ImportOption = None,
@@ -277,9 +264,8 @@ def verify_command(
     """Run two models on the same inputs and compare every output; exit 1 if they differ."""
     _check_report(output_file, original, converted)
     from fc2conv_cli.pipeline import verify
-    from fc2conv_cli.verification.compare import Settings
 
-    settings = Settings(samples, seed, atol, rtol, allow_unverifiable)
+    settings = comparing.settings(reference=allow_unverifiable)
     loading = _loading(inputs, factory, import_path, unsafe_load, opset, False, verbose)
     report = verify(original, converted, freeze_inputs=freeze_inputs, settings=settings, loading=loading)
     _show(report, output_format, output_file, quiet, verbose)

@@ -13,6 +13,7 @@
     |- OutputFileError               the result cannot be written
     |  |- OutputExistsError          something is there already, or it is the input itself
     |- UnrunnableModelError          onnxruntime cannot run the original, so nothing can be verified
+    |- InvalidInputsError            the inputs to compare on cannot be read, or do not fit the model
     |- TorchMissingError             the file needs PyTorch, which is not installed
 
 A deviation between two models, or a layer that stays, is a result (exit code 1) and never an exception. Any
@@ -97,6 +98,10 @@ class OutputExistsError(OutputFileError):
 
 class UnrunnableModelError(ModelFileError):
     """Onnxruntime cannot run the original model, so no conversion of it can be verified."""
+
+
+class InvalidInputsError(ModelFileError):
+    """The inputs that the user gave cannot be read, or do not fit the model."""
 
 
 class TorchMissingError(FC2ConvError):

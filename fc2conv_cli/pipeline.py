@@ -16,6 +16,7 @@ from fc2conv_cli import checker, graphs
 from fc2conv_cli.cleanup import remove_unused
 from fc2conv_cli.constants import Constants
 from fc2conv_cli.errors import InvalidModelError, OutputExistsError, OutputFileError, UsageError
+from fc2conv_cli.frontends.input_specs import parse
 from fc2conv_cli.frontends.loading import Loading
 from fc2conv_cli.frontends.onnx_file import load
 from fc2conv_cli.frontends.source import Source, open_source
@@ -193,6 +194,7 @@ def convert(
                 check_target(target, source.path, ir_model, force=force)
             frozen = graphs.freeze_inputs(ir_model) if freeze_inputs else []
             analysis = _analyse(source, ir_model, only, skip, unverifiable=allow_unverifiable, fuse=fuse, wishes=wishes)
+        settings = _with_shapes(settings, source, loading)
         writing = _Writing(source, target, ir_model, analysis, frozen, force, verify, keep_failed, settings)
         report = _planned(writing, strict=strict, dry_run=dry_run, idle=output is None)
         if report is None:
@@ -228,12 +230,11 @@ def verify(
         FC2ConvError: A file cannot be used, or onnxruntime cannot run the original.
     """
     listed = {value.name for value in load(Path(converted)).graph.inputs}
-    with open_source(original, _with_inputs(loading, example_inputs)) as source:
-        model = load(source.onnx)
+    loading = _with_inputs(loading, example_inputs)
+    with open_source(original, loading) as source:
+        settings, model = _with_shapes(settings or Settings(), source, loading), load(source.onnx)
         frozen = [name for name in graphs.freeze_inputs(model) if name not in listed] if freeze_inputs else []
-        report = compare_models(
-            source.onnx, Path(converted), settings or Settings(), frozen, eager=source.eager, name=source.path
-        )
+        report = compare_models(source.onnx, Path(converted), settings, frozen, eager=source.eager, name=source.path)
         report = replace(report, notes=(*report.notes, *source.notes))
     if not any(node.op_type == "If" for graph in graphs.all_graphs(model) for node in graph):
         return report
@@ -271,7 +272,10 @@ def inspect(
     Raises:
         FC2ConvError: The input cannot be used.
     """
-    with open_source(model, _with_inputs(loading, example_inputs)) as source:
+    loading = _with_inputs(loading, example_inputs)
+    with open_source(model, loading) as source:
+        if loading.inputs and not source.exported:
+            raise UsageError("--input: an ONNX model says itself what it takes", hint="Leave it out.")
         ir_model = load(source.onnx)
         frozen = graphs.freeze_inputs(ir_model) if freeze_inputs else []
         analysis = _analyse(source, ir_model, only, skip, unverifiable=allow_unverifiable, fuse=fuse, wishes=wishes)
@@ -283,6 +287,13 @@ def inspect(
 def _with_inputs(loading: Loading | None, example_inputs: Any) -> Loading:
     loading = loading or Loading()
     return loading if example_inputs is None else replace(loading, example_inputs=example_inputs)
+
+
+def _with_shapes(settings: Settings, source: Source, loading: Loading) -> Settings:
+    """Settings that take the shapes of single inputs, which for a PyTorch model went into its export."""
+    if source.exported or not loading.inputs:
+        return settings
+    return replace(settings, feeding=replace(settings.feeding, specs=parse(loading.inputs)))
 
 
 def _target(source: Source, output: str | PathLike[str] | None, *, dry_run: bool) -> Path:

@@ -9,7 +9,7 @@ from typing import Any
 from fc2conv_cli.errors import UsageError
 from fc2conv_cli.frontends.kinds import Kind
 
-_WITHOUT_INPUTS = {Kind.ONNX, Kind.PROGRAM}
+_WITHOUT_INPUTS = {Kind.PROGRAM}
 _WITHOUT_UNSAFE = {Kind.ONNX, Kind.SAFETENSORS}
 _WITH_MODEL = {Kind.PICKLE, Kind.SAFETENSORS}
 

@@ -202,7 +202,7 @@ def _verification(console: Console, report: VerifyReport, verbose: bool) -> None
     if report.export is not None:
         _export(console, report.export, verbose)
         _line(console, "rewrite: the exported ONNX against the converted one")
-    _comparison(console, report)
+    _comparison(console, report, verbose)
 
 
 def _export(console: Console, report: VerifyReport, verbose: bool) -> None:
@@ -216,24 +216,31 @@ def _export(console: Console, report: VerifyReport, verbose: bool) -> None:
         _notes(console, report.notes)
         return
     _line(console, "export: PyTorch against the exported ONNX, which nothing has rewritten")
-    _comparison(console, report)
+    _comparison(console, report, verbose)
 
 
-def _comparison(console: Console, report: VerifyReport) -> None:
+def _comparison(console: Console, report: VerifyReport, verbose: bool) -> None:
     sizes = "; ".join(", ".join(f"{name}={size}" for name, size in case.items()) for case in report.cases if case)
     at = f" at {sizes}" if sizes else ""
-    _line(console, Text(f"compared in {report.engine}: {report.runs} runs, seed {report.seed}{at}"))
-    table = _table("output", "type", "max |delta|", "allowed", "/ max |ref|", "at", "original", "converted", "verdict")
+    inputs = f"seed {report.seed}{at}" if report.data is None else f"inputs from {report.data}"
+    _line(console, Text(f"compared in {report.engine}: {report.runs} runs, {inputs}"))
+    table = _table(
+        *("output", "type", "max |delta|", "allowed", "/ max |ref|", "x noise"),
+        *("at", "original", "converted", "verdict"),
+    )
     for output in report.outputs:
-        style = "green" if output.passed else "bold red"
+        style = "green" if output.passed else "bold yellow" if report.lets_pass(output) else "bold red"
         *cells, verdict = _output_row(output)
         table.add_row(*map(Text, cells), Text(verdict, style=style))
     console.print(table)
+    if verbose:
+        _figures(console, report)
     for output in report.outputs:
         for failure in output.failures:
             _line(console, Text(f"output {output.name!r} {failure}", style="bold red"))
         for note in output.notes:
             _line(console, Text(f"output {output.name!r}: {note}"))
+    _ill_conditioned(console, report)
     for failure in report.failures:
         _line(console, Text(failure, style="bold red"))
     if (rtol := report.rtol_to_pass) is not None:
@@ -242,32 +249,55 @@ def _comparison(console: Console, report: VerifyReport) -> None:
 
 
 def _output_row(output: OutputReport) -> tuple[str, ...]:
-    verdict = "same" if output.passed else "DIFFERENT"
+    verdict = "same" if output.passed else output.verdict.upper()
     worst = output.worst
     if worst is None:
-        return (
-            output.name,
-            output.dtype,
-            "",
-            "",
-            "",
-            "",
-            "",
-            "",
-            verdict if output.failures else "not compared",
-        )
-    allowed = output.tolerance.atol + output.tolerance.rtol * worst.max_reference
+        return (output.name, output.dtype, *[""] * 7, verdict if output.failures else "not compared")
+    times = output.times_noise
     return (
         output.name,
         output.dtype,
         _number(worst.max_abs),
-        _number(allowed),
+        _number(output.allowed),
         _number(worst.max_relative),
+        "" if times is None else f"{times:.2g}",
         "" if worst.index is None else str(list(worst.index)),
         _value(worst.reference),
         _value(worst.converted),
         verdict,
     )
+
+
+def _figures(console: Console, report: VerifyReport) -> None:
+    """Further figures of each output, and what the models cost."""
+    table = _table("output", "mean |delta|", "RMSE", "cosine", "SQNR dB", "ULP", "top-1", "noise")
+    for output in report.outputs:
+        if (m := output.measures) is not None:
+            cells = (_number(m.mean_abs), _number(m.rmse), f"{m.cosine:.9g}", f"{m.sqnr_db:.1f}")
+            ulp, top = "" if m.max_ulp is None else str(m.max_ulp), "" if m.top1 is None else f"{m.top1:.2%}"
+            noise = "" if output.noise is None else _number(output.noise)
+            table.add_row(*map(Text, (output.name, *cells, ulp, top, noise)))
+    if table.row_count:
+        console.print(table)
+    for name, cost in (("original", report.original_cost), ("converted", report.converted_cost)):
+        if cost is not None and cost.runs:
+            memory = "" if cost.memory_bytes is None else f", {cost.memory_bytes / 2**20:.1f} MB of memory"
+            each = f"{cost.seconds_per_run * 1e3:.3g} ms a run over {cost.runs}"
+            _line(console, f"{name}: loaded in {cost.load_seconds * 1e3:.3g} ms, {each}{memory}")
+
+
+def _ill_conditioned(console: Console, report: VerifyReport) -> None:
+    for output in report.outputs:
+        if output.verdict == "ill-conditioned":
+            _line(
+                console,
+                Text(
+                    f"output {output.name!r}: outside tolerance, but by no more than {output.excess:.2g} times what the "
+                    "original itself moves when each input moves by one unit in the last place: the model is "
+                    "ill-conditioned there. Give inputs like those in use (--inputs), a tolerance (--atol, --rtol), or "
+                    "--accept-ill-conditioned"
+                ),
+            )
 
 
 def _rounded_up(value: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 from typing import Any
 
 from fc2conv_cli.layout.nodes import LayoutCount
@@ -86,6 +87,10 @@ def verification(report: VerifyReport) -> dict[str, Any]:
         "passed": report.passed,
         "engine": report.engine,
         "seed": report.seed,
+        "data": None if report.data is None else str(report.data),
+        "accepts_ill_conditioned": report.accepts_ill_conditioned,
+        "original_cost": None if report.original_cost is None else asdict(report.original_cost),
+        "converted_cost": None if report.converted_cost is None else asdict(report.converted_cost),
         "samples": report.samples,
         "runs": report.runs,
         "cases": list(report.cases),
@@ -137,8 +142,13 @@ def _output(output: OutputReport) -> dict[str, Any]:
         "passed": output.passed,
         "atol": output.tolerance.atol,
         "rtol": output.tolerance.rtol,
+        "elementwise": output.tolerance.elementwise,
+        "verdict": output.verdict,
         **_deviation(output.worst),
         "rtol_to_pass": output.rtol_to_pass,
+        "measures": None if output.measures is None else asdict(output.measures),
+        "noise": output.noise,
+        "excess": output.excess,
         "failures": list(output.failures),
         "notes": list(output.notes),
     }

@@ -2,74 +2,33 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import NamedTuple
 
 from fc2conv_cli.errors import UnrunnableModelError, UsageError
 from fc2conv_cli.verification.adapted import adapted
-from fc2conv_cli.verification.changes import Changes
+from fc2conv_cli.verification.cost import Cost, Measured
 from fc2conv_cli.verification.facts import Facts, facts_of
-from fc2conv_cli.verification.inputs import (
-    Array,
-    Sizes,
-    dynamic_dims,
-    integer_limits,
-    larger_cases,
-    replacements,
-    sample,
-    spread_out,
-    usual_cases,
-)
+from fc2conv_cli.verification.gathered import Gathered
+from fc2conv_cli.verification.inputs import dims_of, dynamic_dims
 from fc2conv_cli.verification.interface import compare_inputs, compare_outputs
-from fc2conv_cli.verification.metrics import Deviation, Tolerance, compare, tolerance_for
-from fc2conv_cli.verification.report import OutputReport, VerifyReport
-from fc2conv_cli.verification.runner import Model, Port, RunError, Runner
+from fc2conv_cli.verification.report import VerifyReport
+from fc2conv_cli.verification.runner import Model, RunError, Runner
+from fc2conv_cli.verification.runs import Comparison, Names, Outcome
+from fc2conv_cli.verification.settings import Settings
 
+__all__ = ["Settings", "compare_models"]
+
+_FEED = (
+    "If it needs other inputs than random ones: --range NAME:LO..HI says which values an input takes, --dim NAME=SIZE "
+    "how large a dim is, and --inputs FILE.npz gives the inputs themselves."
+)
 _UNVERIFIED = (
     "Nothing can be verified. --allow-unverifiable asks ONNX's reference evaluator instead; "
     "`fc2conv convert --no-verify` writes a result unverified."
 )
-
-_FEW_VALUES = 2
-"""An integer output that takes no more is saturated, or nearly: it hides what happens before."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to compare.
-
-    Attributes:
-        samples: Number of input sets for each choice of sizes; at least 1.
-        seed: Seed of the inputs.
-        atol: Absolute tolerance for floats; None for the default of each dtype.
-        rtol: Relative tolerance for floats; None for the default of each dtype.
-        reference: Run models that onnxruntime has no kernel for in ONNX's reference evaluator.
-    """
-
-    samples: int = 4
-    seed: int = 0
-    atol: float | None = None
-    rtol: float | None = None
-    reference: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse what would make a comparison meaningless.
-
-        Raises:
-            UsageError: A tolerance is negative or not finite, samples is below 1, or seed is negative.
-        """
-        for name, tolerance in (("atol", self.atol), ("rtol", self.rtol)):
-            if tolerance is not None and not (tolerance >= 0 and math.isfinite(tolerance)):
-                raise UsageError(f"{name} is {tolerance}", hint="A tolerance is a number from 0 up.")
-        if self.samples < 1:
-            raise UsageError(f"samples is {self.samples}", hint="At least 1 is needed to compare anything.")
-        if self.seed < 0:
-            raise UsageError(f"seed is {self.seed}", hint="A seed is a number from 0 up.")
 
 
 def compare_models(
@@ -104,15 +63,8 @@ def compare_models(
     return replace(rewrite, export=_compare_files(_Pair(name, original, eager, facts, names=_EXPORT), settings))
 
 
-class _Names(NamedTuple):
-    """What the two models of a comparison are called."""
-
-    reference: str
-    candidate: str
-
-
-_REWRITE = _Names("the original", "the converted model")
-_EXPORT = _Names("the PyTorch model", "the exported model")
+_REWRITE = Names("the original", "the converted model")
+_EXPORT = Names("the PyTorch model", "the exported model")
 
 
 @dataclass(frozen=True)
@@ -133,7 +85,7 @@ class _Pair:
     source: Path | Model
     facts: Facts
     frozen: Collection[str] = ()
-    names: _Names = _REWRITE
+    names: Names = _REWRITE
 
     def load(self, engine: _Engine) -> Model:
         """The reference, ready to run."""
@@ -206,24 +158,31 @@ def _verdict_of_onnxruntime(report: VerifyReport) -> tuple[str, ...]:
 def _compare(engine: _Engine, pair: _Pair, settings: Settings) -> VerifyReport:
     facts = pair.facts
     try:
-        reference = pair.load(engine)
+        reference = Measured.load(lambda: pair.load(engine))
     except RunError as error:
         problem = f"{engine.name} cannot load it: {error}"
         raise UnrunnableModelError(pair.original, problem, hint=_UNVERIFIED) from error
-    _check_comparable(pair.original, reference, facts)
+    _check_comparable(pair.original, reference, facts, settings)
+    _check_names(settings, reference)
+    dims = {**settings.feeding.dims, **dims_of(settings.feeding.specs, reference.inputs)}
     gathered = {
-        port.name: _Gathered(port, settings, facts.coarsest_floats.get(port.name, "float64"))
+        port.name: Gathered(
+            port,
+            settings.tolerances_of(port.name),
+            settings.elementwise,
+            facts.coarsest_floats.get(port.name, "float64"),
+        )
         for port in reference.outputs
     }
     try:
-        candidate = engine.load(pair.converted)
+        measured = Measured.load(lambda: engine.load(pair.converted))
     except RunError as error:
         advice = "" if settings.reference else " (--allow-unverifiable asks ONNX's reference evaluator)"
-        outcome = _Outcome(failures=[f"{engine.name} cannot load {pair.names.candidate}: {error}{advice}"])
+        outcome = Outcome(failures=[f"{engine.name} cannot load {pair.names.candidate}: {error}{advice}"])
         return _report(engine, pair, settings, outcome, gathered)
-    candidate, noted = adapted(candidate, reference)
+    candidate, noted = adapted(measured, reference)
     ours, theirs = ((*runner.inputs, *runner.overridable) for runner in (reference, candidate))
-    outcome = _Outcome(
+    outcome = Outcome(
         said=noted, failures=compare_inputs([port for port in ours if port.name not in pair.frozen], theirs)
     )
     each, whole = compare_outputs(reference.outputs, candidate.outputs)
@@ -231,237 +190,47 @@ def _compare(engine: _Engine, pair: _Pair, settings: Settings) -> VerifyReport:
     for name, failures in each.items():
         gathered[name].failures.extend(failures)
     if not outcome.failures and not any(each.values()):
-        outcome = _Comparison(reference, candidate, settings, facts, gathered, pair.names).run_all()
+        outcome = Comparison(reference, candidate, settings, facts, gathered, pair.names, dims).run_all()
         outcome = replace(outcome, said=noted)
         if not outcome.ran:
             problem = f"{pair.engine_name(engine)} cannot run it: {outcome.refusals[0][1]}"
-            raise UnrunnableModelError(pair.original, problem, hint=_UNVERIFIED)
-    return _report(engine, pair, settings, outcome, gathered)
+            raise UnrunnableModelError(pair.original, problem, hint=f"{_FEED} {_UNVERIFIED}")
+    return _report(engine, pair, settings, outcome, gathered, (reference.cost, measured.cost))
 
 
-def _check_comparable(original: Path, reference: Model, facts: Facts) -> None:
+def _check_names(settings: Settings, reference: Model) -> None:
+    """Refuse a name that the user gives and the model does not have: it would silently do nothing."""
+    inputs, outputs = [port.name for port in reference.inputs], [port.name for port in reference.outputs]
+    dims = dynamic_dims(reference.inputs)
+    for option, names, known, what in (
+        ("--atol or --rtol", settings.outputs, outputs, "output"),
+        ("--range", settings.feeding.ranges, inputs, "input"),
+        ("--dim", settings.feeding.dims, dims, "dynamic dim"),
+    ):
+        if (strange := next((name for name in names if name not in known), None)) is not None:
+            listed = ", ".join(known) or "none"
+            raise UsageError(f"{option}: the model has no {what} {strange!r}", hint=f"It has: {listed}.")
+
+
+def _check_comparable(original: Path, reference: Model, facts: Facts, settings: Settings) -> None:
     if facts.random is not None:
         problem = f"node {facts.random!r} gives another result in every run"
         raise UnrunnableModelError(original, problem, hint=f"Give it a seed, or export for inference. {_UNVERIFIED}")
-    for port in reference.inputs:
+    for port in reference.inputs if settings.feeding.data is None else ():
         what = "of unknown rank" if port.name in facts.unranked else port.type if port.dtype is None else None
         if what is not None:
             problem = f"input {port.name!r} is {what}: no input can be made for it"
-            raise UnrunnableModelError(original, problem, hint=_UNVERIFIED)
-
-
-@dataclass
-class _Gathered:
-    """What is known of one output so far."""
-
-    port: Port
-    settings: Settings
-    coarsest_float: str
-    worst: Deviation | None = None
-    tolerance: Tolerance | None = None
-    dtype: str = ""
-    rtol_to_pass: float = 0.0
-    failures: list[str] = field(default_factory=list)
-    nans: float = 0.0
-    infinities: float = 0.0
-    finite: bool = False
-    largest: float = 0.0
-    integers: set[int] = field(default_factory=set)
-    elements: int = 0
-    changes: Changes = field(default_factory=Changes)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        odd = (("NaN", self.nans), ("the same infinity", self.infinities))
-        notes = [f"{what} in both models at up to {share:.3g} of the places" for what, share in odd if share]
-        if self.worst is not None and not self.finite:
-            notes.append("no finite value was compared, so this shows nothing")
-        elif self.elements and self.largest == 0:
-            notes.append("all values are 0, so this shows nothing")
-        elif self.elements > 2 and 0 < len(self.integers) <= _FEW_VALUES:
-            listed = " or ".join(map(str, sorted(self.integers)))
-            notes.append(f"every value of every run is {listed}, so this shows little")
-        elif self.tolerance is not None and 0 < self.largest <= self.tolerance.atol:
-            notes.append(
-                f"all values are within atol ({self.largest:.3g}), so this shows little: give a smaller --atol"
-            )
-        elif self.tolerance is not None and (idle := self.changes.note(self.tolerance.atol, self.tolerance.rtol)):
-            notes.append(idle)
-        return tuple(notes)
-
-    def add(self, reference: Any, converted: Any, where: str) -> None:
-        expected, actual = dict(_leaves(reference)), dict(_leaves(converted))
-        self.changes.add(expected)
-        if expected.keys() != actual.keys():
-            self._fail(f"has {len(actual)} elements, was {len(expected)}{where}")
-            return
-        for place, ours in expected.items():
-            theirs = actual[place]
-            if ours.dtype != theirs.dtype:
-                self._fail(f"is {theirs.dtype}, was {ours.dtype}{where}")
-            elif ours.shape != theirs.shape:
-                self._fail(f"has shape {list(theirs.shape)}, was {list(ours.shape)}{where}")
-            else:
-                self._measure(ours, theirs)
-
-    def tolerance_for(self, dtype: str) -> Tolerance:
-        return tolerance_for(dtype, self.settings.atol, self.settings.rtol, self.coarsest_float)
-
-    def _measure(self, ours: Array, theirs: Array) -> None:
-        self.dtype = str(ours.dtype)
-        self.tolerance = self.tolerance_for(self.dtype)
-        deviation = compare(ours, theirs, self.tolerance)
-        rtol = deviation.rtol_to_pass(self.tolerance.atol)
-        if self.worst is None or (rtol, deviation.max_abs) > (self.rtol_to_pass, self.worst.max_abs):
-            self.worst = deviation
-        self.rtol_to_pass = max(self.rtol_to_pass, rtol)
-        self.finite = self.finite or bool(np.isfinite(ours).any() if "float" in self.dtype else ours.size)
-        self.largest = max(self.largest, deviation.max_reference)
-        self.elements += ours.size
-        if ours.dtype.kind in "iu" and len(self.integers) <= _FEW_VALUES:
-            self.integers.update(np.unique(ours).tolist())
-        self.nans, self.infinities = max(self.nans, deviation.nans), max(self.infinities, deviation.infinities)
-
-    def _fail(self, failure: str) -> None:
-        if failure not in self.failures:
-            self.failures.append(failure)
-
-
-def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Array]]:
-    """The tensors of an output, each with its place in the sequences and maps around it."""
-    if isinstance(value, list):
-        for i, item in enumerate(value):
-            yield from _leaves(item, f"{path}[{i}]")
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _leaves(item, f"{path}[{key!r}]")
-    else:
-        yield path, np.asarray(value)
-
-
-@dataclass
-class _Outcome:
-    """What the runs as a whole came to."""
-
-    cases: list[Sizes] = field(default_factory=list)
-    runs: int = 0
-    failures: list[str] = field(default_factory=list)
-    refusals: list[tuple[Sizes, str]] = field(default_factory=list)
-    said: tuple[str, ...] = ()
-
-    def add(self, other: _Outcome) -> None:
-        self.cases.extend(other.cases)
-        self.runs += other.runs
-        self.failures.extend(other.failures)
-
-    @property
-    def ran(self) -> bool:
-        return bool(self.runs or self.failures)
-
-    def notes_on(self, reference: str) -> tuple[str, ...]:
-        """What was said before, and one note for all sizes that the reference itself refuses."""
-        if not self.refusals:
-            return self.said
-        sizes = "; ".join(_sizes_text(sizes) or "any" for sizes, _ in self.refusals)
-        return (*self.said, f"{reference} itself does not run at {sizes}: {self.refusals[0][1]}")
-
-
-@dataclass(frozen=True)
-class _Comparison:
-    """Two models that have been loaded, and how to compare them."""
-
-    reference: Model
-    candidate: Model
-    settings: Settings
-    facts: Facts
-    gathered: Mapping[str, _Gathered]
-    names: _Names
-
-    def run_all(self) -> _Outcome:
-        """Run the usual sizes; where the original refuses some, also the first larger ones that it takes."""
-        ports = self.reference.inputs
-        outcome, limit = self._first_that_runs([usual_cases(ports)])
-        if outcome.refusals and dynamic_dims(ports):
-            larger, _ = self._first_that_runs(larger_cases(ports), limit)
-            outcome.add(larger)
-        return outcome
-
-    def _first_that_runs(
-        self, choices: Iterable[Sequence[Sizes]], limit: int | None = None
-    ) -> tuple[_Outcome, int | None]:
-        """The outcome of the first choice that the original takes, with the limit of integers; else of the last."""
-        limits = integer_limits(self.reference.inputs) if limit is None else (limit,)
-        outcome = _Outcome()
-        for cases in choices:
-            for limit in limits:
-                outcome = self._run(cases, limit)
-                if outcome.ran:
-                    return outcome, limit
-        return outcome, None
-
-    def _run(self, cases: Sequence[Sizes], limit: int) -> _Outcome:
-        outcome = _Outcome()
-        for number, sizes in enumerate(cases):
-            for k in range(self.settings.samples):
-                seed = (self.settings.seed, number, k)
-                feeds = sample(self.reference.inputs, sizes, limit, self.facts.table_lengths, seed)
-                if self.facts.quantized:
-                    feeds = spread_out(feeds, k)
-                if not self._run_once(feeds, sizes, outcome):
-                    break
-                if k == 0:
-                    outcome.cases.append(sizes)
-                    self._run_overridden(feeds, sizes, outcome)
-        return outcome
-
-    def _run_overridden(self, feeds: Mapping[str, Array], sizes: Sizes, outcome: _Outcome) -> None:
-        """Once more with other values for the floats that a caller may override; no matter if the original refuses."""
-        theirs = {port.name for port in self.candidate.overridable}
-        ours = (p for p in self.reference.overridable if p.name in theirs and "float" in (p.dtype or ""))
-        ports = [p for p in ours if p.shape is not None and all(isinstance(dim, int) for dim in p.shape)]
-        if ports:
-            defaults = replacements(ports, sizes, (self.settings.seed,))
-            self._run_once({**feeds, **defaults}, sizes, outcome, optional=True)
-
-    def _run_once(self, feeds: Mapping[str, Array], sizes: Sizes, outcome: _Outcome, *, optional: bool = False) -> bool:
-        where = f" at {_sizes_text(sizes)}" if sizes else ""
-        try:
-            expected = self.reference.run(feeds)
-        except RunError as error:
-            if not optional:
-                outcome.refusals.append((sizes, str(error)))
-            return False
-        try:
-            actual = self.candidate.run(feeds)
-        except RunError as error:
-            outcome.failures.append(f"{self.names.candidate} does not run{where}, {self.names.reference} does: {error}")
-            return False
-        for name, value in expected.items():
-            self.gathered[name].add(value, actual[name], where)
-        outcome.runs += 1
-        return True
-
-
-def _sizes_text(sizes: Sizes) -> str:
-    return ", ".join(f"{name}={size}" for name, size in sizes.items())
+            raise UnrunnableModelError(original, problem, hint=f"--inputs FILE.npz gives it one. {_UNVERIFIED}")
 
 
 def _report(
-    engine: _Engine, pair: _Pair, settings: Settings, outcome: _Outcome, gathered: Mapping[str, _Gathered]
+    engine: _Engine,
+    pair: _Pair,
+    settings: Settings,
+    outcome: Outcome,
+    gathered: Mapping[str, Gathered],
+    costs: tuple[Cost | None, Cost | None] = (None, None),
 ) -> VerifyReport:
-    outputs = tuple(
-        OutputReport(
-            name,
-            g.dtype or g.port.dtype or g.port.type,
-            g.port.shape,
-            g.tolerance or g.tolerance_for(g.port.dtype or ""),
-            g.worst,
-            g.rtol_to_pass,
-            tuple(g.failures),
-            g.notes,
-        )
-        for name, g in gathered.items()
-    )
     return VerifyReport(
         pair.original,
         pair.converted,
@@ -469,8 +238,12 @@ def _report(
         settings.samples,
         tuple(outcome.cases),
         outcome.runs,
-        outputs,
+        tuple(g.report for g in gathered.values()),
         tuple(outcome.failures),
         outcome.notes_on(pair.names.reference),
         pair.engine_name(engine),
+        data=settings.feeding.data,
+        accepts_ill_conditioned=settings.accept_ill_conditioned,
+        original_cost=costs[0],
+        converted_cost=costs[1],
     )

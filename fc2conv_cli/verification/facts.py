@@ -36,6 +36,9 @@ class Facts:
 
     Attributes:
         table_lengths: For each integer input that is an index: the length of the shortest table that it looks up.
+        masks: Integer inputs that are masks of 0 and 1.
+        lengths: For each integer input that counts the steps of sequences: the dim that it must not exceed, by name
+            or as a number.
         unranked: Names of the inputs whose rank the file does not say.
         random: The label of a node whose result differs from run to run; None without one.
         coarsest_floats: By output: the coarsest float type that it is computed in. An output may be cast to a finer
@@ -44,6 +47,8 @@ class Facts:
     """
 
     table_lengths: Mapping[str, int]
+    masks: frozenset[str]
+    lengths: Mapping[str, int | str]
     unranked: frozenset[str]
     random: str | None
     coarsest_floats: Mapping[str, str]
@@ -56,8 +61,9 @@ def facts_of(path: Path) -> Facts:
     shapes = infer(model) if _has_integer_input(model) else Shapes()
     unranked = frozenset(v.name for v in model.graph.inputs if v.name and v.shape is None)
     constants = Constants(model, shapes)
-    lengths, coarsest = _table_lengths(model, shapes, constants), _coarsest_floats(model, constants)
-    return Facts(lengths, unranked, _random_node(model), coarsest, _is_quantized(model))
+    tables, coarsest = _table_lengths(model, shapes, constants), _coarsest_floats(model, constants)
+    masks, lengths = _masks(model), _lengths(model, shapes)
+    return Facts(tables, masks, lengths, unranked, _random_node(model), coarsest, _is_quantized(model))
 
 
 def _is_quantized(model: ir.Model) -> bool:
@@ -148,6 +154,41 @@ def _table_lengths(model: ir.Model, shapes: Shapes, constants: Constants) -> dic
         if found and value.name:
             lengths[value.name] = min(found)
     return lengths
+
+
+def _masks(model: ir.Model) -> frozenset[str]:
+    """Integer inputs that are cast to booleans, subtracted from 1, or called a mask."""
+    integers = (v for v in model.graph.inputs if v.name and v.dtype is not None and v.dtype.is_integer())
+    return frozenset(v.name or "" for v in integers if "mask" in (v.name or "").lower() or _masks_something(v))
+
+
+def _masks_something(value: ir.Value) -> bool:
+    for node, index in _uses_through(value):
+        if node.domain == "" and node.op_type == "Cast" and node.attributes.get_int("to", 0) == ir.DataType.BOOL:
+            return True
+        first = node.inputs[0]
+        if node.domain == "" and node.op_type == "Sub" and index == 1 and first is not None:
+            number = ir.convenience.get_const_tensor(first)
+            if number is not None and number.size == 1 and float(number.numpy().reshape(-1)[0]) == 1:
+                return True
+    return False
+
+
+_RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
+_LENGTHS_OPERAND = 4
+
+
+def _lengths(model: ir.Model, shapes: Shapes) -> dict[str, int | str]:
+    """Inputs that a recurrent layer takes as lengths: they count steps, its first axis (the second with layout 1)."""
+    found: dict[str, int | str] = {}
+    for value in model.graph.inputs:
+        for node, index in _uses_through(value):
+            recurrent = node.domain == "" and node.op_type in _RECURRENT and index == _LENGTHS_OPERAND
+            shape = shapes.shape(node.inputs[0]) if recurrent and node.inputs[0] is not None else None
+            if shape is not None and value.name:
+                steps = shape[node.attributes.get_int("layout", 0)]
+                found[value.name] = str(steps) if steps.static is None else steps.static
+    return found
 
 
 def _uses_through(value: ir.Value) -> list[tuple[ir.Node, int]]:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from fc2conv_cli.errors import UsageError
+from fc2conv_cli.frontends.input_specs import InputSpec
 from fc2conv_cli.sizes import PLACEHOLDERS
+from fc2conv_cli.verification.feeding import Distribution, Range
 from fc2conv_cli.verification.runner import Port
 
 Array = npt.NDArray[np.generic]
 Sizes = dict[str, int]
 """A size for each dynamic dim, by its name."""
+Given = Mapping[str, Sequence[int]]
+"""The sizes that the user wants a dim to take, by its name."""
 
 SMALL, LARGE = 1, 3
 """The sizes that every dynamic dim takes: 1 is what broadcasts, 3 is the least that shows swapped axes."""
@@ -21,6 +29,10 @@ _LARGER_SIZES = (8, 16, 32, 64, 128, 224, 256, 512)
 """Tried one by one when the original refuses some of those (an image network cannot run on 3x3 pixels)."""
 _MOST_ELEMENTS = 2**24
 """Larger sizes stay below this many elements in all inputs together (64 MB of float32)."""
+_MOST_CASES = 16
+"""The sizes that the user gives are combined with each other and with the usual ones up to this many combinations."""
+_WHOLE = 3
+"""Whole numbers as floats lie between minus this and this: small enough for exact sums."""
 _INTEGER_LIMITS = (10, 2, 1)
 """Integers are below the first of these that the original takes: 10, then 0 and 1 (a mask), then 0."""
 
@@ -35,26 +47,72 @@ def dynamic_dims(ports: Sequence[Port]) -> list[str]:
     return list(names)
 
 
-def usual_cases(ports: Sequence[Port]) -> list[Sizes]:
-    """Every dim at 1 and at 3; with two or more also mixed, so that dims that were mistaken for each other differ."""
-    names = dynamic_dims(ports)
+def dims_of(specs: Sequence[InputSpec], ports: Sequence[Port]) -> dict[str, tuple[int]]:
+    """The sizes that shapes of single inputs give to dynamic dims.
+
+    Raises:
+        UsageError: A shape does not fit its input, or two say different things of one dim.
+    """
+    found: dict[str, tuple[int]] = {}
+    known = {port.name: port for port in ports}
+    for spec in specs:
+        port = known.get(spec.name)
+        if port is None:
+            raise UsageError(f"--input: the model has no input {spec.name!r}", hint=f"It has: {', '.join(known)}.")
+        declared = port.shape or ()
+        for i, (size, dim) in enumerate(zip(spec.shape, declared, strict=False)):
+            name = None if isinstance(dim, int) else _dim_name(port, i, dim)
+            if isinstance(size, int) and (size != dim if name is None else found.setdefault(name, (size,)) != (size,)):
+                whole = ", ".join(map(str, declared))
+                raise UsageError(f"--input {spec.name}: {size} at axis {i} does not fit", hint=f"It is [{whole}].")
+        if len(spec.shape) != len(declared) or (port.dtype is not None and spec.dtype != port.dtype):
+            whole = "x".join(map(str, declared))
+            raise UsageError(f"--input {spec.name}: shape or type does not fit", hint=f"It is {whole}:{port.dtype}.")
+    return found
+
+
+def usual_cases(ports: Sequence[Port], given: Given) -> list[Sizes]:
+    """Every dim at 1 and at 3; with two or more also mixed, so that dims that were mistaken for each other differ.
+
+    Args:
+        ports: The model's inputs.
+        given: The sizes that some dims are to take instead: every one of them occurs, combined with all others if
+            that does not make too many.
+    """
+    names = [name for name in dynamic_dims(ports) if name not in given]
+    return _combined(_alike_and_mixed(names, (SMALL, LARGE)), given)
+
+
+def _alike_and_mixed(names: Sequence[str], sizes: tuple[int, int]) -> list[Sizes]:
     if not names:
         return [{}]
-    alike: list[Sizes] = [dict.fromkeys(names, size) for size in (SMALL, LARGE)]
-    mixed: list[Sizes] = [{n: (SMALL, LARGE)[(i + k) % 2] for i, n in enumerate(names)} for k in (0, 1)]
+    alike: list[Sizes] = [dict.fromkeys(names, size) for size in sizes]
+    mixed: list[Sizes] = [{n: sizes[(i + k) % 2] for i, n in enumerate(names)} for k in (0, 1)]
     return alike if len(names) == 1 else [*alike, *mixed]
 
 
-def larger_cases(ports: Sequence[Port]) -> Iterator[list[Sizes]]:
+def _combined(cases: Sequence[Sizes], given: Given) -> list[Sizes]:
+    if not given:
+        return list(cases)
+    if len(cases) * math.prod(map(len, given.values())) <= _MOST_CASES:
+        chosen = [dict(zip(given, sizes, strict=True)) for sizes in itertools.product(*given.values())]
+        return [{**case, **sizes} for case in cases for sizes in chosen]
+    count = max(len(cases), *map(len, given.values()))
+    chosen = [{name: sizes[i % len(sizes)] for name, sizes in given.items()} for i in range(count)]
+    return [{**cases[i % len(cases)], **sizes} for i, sizes in enumerate(chosen)]
+
+
+def larger_cases(ports: Sequence[Port], given: Given) -> Iterator[list[Sizes]]:
     """For a model that refuses some of the usual sizes: larger ones, alike and unlike, and with a first dim of 1."""
-    names = dynamic_dims(ports)
-    for size in _LARGER_SIZES:
+    names = [name for name in dynamic_dims(ports) if name not in given]
+    for size in _LARGER_SIZES if names else ():
         cases: list[Sizes] = [
             dict.fromkeys(names, size),
             {n: size * (1 + i % 2) for i, n in enumerate(names)},
             {n: SMALL if i == 0 else size for i, n in enumerate(names)},
         ]
-        yield [case for case in cases[: 3 if len(names) > 1 else 1] if _elements(ports, case) <= _MOST_ELEMENTS]
+        whole = _combined(cases[: 3 if len(names) > 1 else 1], given)
+        yield [case for case in whole if _elements(ports, case) <= _MOST_ELEMENTS]
 
 
 def _elements(ports: Sequence[Port], sizes: Sizes) -> int:
@@ -72,51 +130,102 @@ def integer_limits(ports: Sequence[Port]) -> tuple[int, ...]:
     return _INTEGER_LIMITS if integers else _INTEGER_LIMITS[:1]
 
 
-def sample(
-    ports: Sequence[Port], sizes: Sizes, limit: int, tables: Mapping[str, int], seed: Sequence[int]
-) -> dict[str, Array]:
+@dataclass(frozen=True)
+class Recipe:
+    """How values are drawn.
+
+    Attributes:
+        limit: Integers are drawn from 0 up to below this (8-bit ones from all that there are, at the first choice) ...
+        tables: ... or below the length of the table that the input of that name looks up.
+        masks: Integer inputs that are masks: 0 and 1.
+        lengths: Integer inputs that are lengths of sequences: 1 up to the size of the dim of that name, or number.
+        distribution: Of floats.
+        ranges: Least and greatest value, by input.
+    """
+
+    limit: int = 10
+    tables: Mapping[str, int] = field(default_factory=dict)
+    masks: Collection[str] = ()
+    lengths: Mapping[str, int | str] = field(default_factory=dict)
+    distribution: Distribution = "normal"
+    ranges: Mapping[str, Range] = field(default_factory=dict)
+
+
+def sample(ports: Sequence[Port], sizes: Sizes, recipe: Recipe, seed: Sequence[int]) -> dict[str, Array]:
     """One set of inputs.
 
     Args:
         ports: The model's inputs; each must be a tensor that numpy can hold, of known rank.
         sizes: A size for each dynamic dim.
-        limit: Integers are drawn from 0 up to below this (8-bit ones from all that there are, at the first choice) ...
-        tables: ... or below the length of the table that the input of that name looks up.
+        recipe: How values are drawn.
         seed: Seeds the generator; equal seeds give equal inputs.
 
     Returns:
-        N(0, 1) for floats, small integers, fair coin flips for booleans, and for a single boolean true and false by
-        turns (by the last number of the seed), by name.
+        N(0, 1) for floats if nothing else is wished, small integers, fair coin flips for booleans, and for a single
+        boolean true and false by turns (by the last number of the seed), by name.
     """
     rng = np.random.default_rng(list(seed))
     feeds: dict[str, Array] = {}
     for port in ports:
         shape, dtype = _shape(port, sizes), np.dtype(port.dtype)
-        if "float" in dtype.name:
-            feeds[port.name] = np.asarray(rng.standard_normal(shape, np.float32)).astype(dtype, copy=False)
+        if port.name in recipe.ranges:
+            feeds[port.name] = _within(recipe.ranges[port.name], shape, dtype, rng)
+        elif "float" in dtype.name:
+            feeds[port.name] = _floats(recipe.distribution, shape, rng).astype(dtype, copy=False)
         elif dtype.kind == "b" and math.prod(shape) == 1:
             feeds[port.name] = np.full(shape, seed[-1] % 2 == 0)  # a switch: both ways, not by chance
         elif dtype.kind == "b":
             feeds[port.name] = np.asarray(rng.integers(0, 2, shape)).astype(dtype)
-        elif dtype.itemsize == 1 and limit == _INTEGER_LIMITS[0] and port.name not in tables:
-            low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
-            feeds[port.name] = rng.integers(low, high, shape, dtype, endpoint=True)  # quantised values, no indices
         else:
-            length = tables.get(port.name, limit)
-            high = length if limit == _INTEGER_LIMITS[0] else min(limit, length)
-            feeds[port.name] = np.asarray(rng.integers(0, max(high, 1), shape)).astype(dtype)
+            low, high = _integer_bounds(port, dtype, recipe, sizes)
+            feeds[port.name] = np.asarray(rng.integers(low, high, shape, endpoint=True)).astype(dtype)
     return feeds
+
+
+def _floats(distribution: Distribution, shape: Sequence[int], rng: np.random.Generator) -> Array:
+    if distribution == "normal":
+        return np.asarray(rng.standard_normal(shape, np.float32))
+    if distribution == "uniform":
+        return np.asarray(rng.random(shape, np.float32))
+    if distribution == "integers":
+        return np.asarray(rng.integers(-_WHOLE, _WHOLE, shape, endpoint=True)).astype(np.float32)
+    return np.full(shape, 1.0 if distribution == "ones" else 0.0, np.float32)
+
+
+def _within(bounds: Range, shape: Sequence[int], dtype: np.dtype[Any], rng: np.random.Generator) -> Array:
+    """Floats between the bounds, integers from the one to the other."""
+    if "float" in dtype.name:
+        return np.asarray(rng.uniform(bounds.low, bounds.high, shape)).astype(dtype)
+    return np.asarray(rng.integers(math.ceil(bounds.low), math.floor(bounds.high), shape, endpoint=True)).astype(dtype)
+
+
+def _integer_bounds(port: Port, dtype: np.dtype[Any], recipe: Recipe, sizes: Sizes) -> tuple[int, int]:
+    """The least and the greatest value of an integer input."""
+    first = recipe.limit == _INTEGER_LIMITS[0]
+    if port.name in recipe.tables:
+        length = recipe.tables[port.name]
+        return 0, max((length if first else min(recipe.limit, length)) - 1, 0)
+    if port.name in recipe.masks:
+        return 0, min(1, recipe.limit - 1)
+    if port.name in recipe.lengths:
+        longest = recipe.lengths[port.name]
+        return 1, max(sizes.get(longest, 1) if isinstance(longest, str) else longest, 1)
+    if dtype.itemsize == 1 and first:
+        return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)  # quantised values, no indices
+    return 0, recipe.limit - 1
 
 
 _SPREADS = (1.0, 4.0, 0.25, 16.0)
 """Factors on the floats of one sample after the other: quantised values saturate at some and round to 0 at others."""
 
 
-def spread_out(feeds: Mapping[str, Array], k: int) -> dict[str, Array]:
-    """The inputs of sample `k`, floats made larger or smaller by turns."""
+def spread_out(feeds: Mapping[str, Array], k: int, besides: Collection[str] = ()) -> dict[str, Array]:
+    """The inputs of sample `k`, floats made larger or smaller by turns, `besides` those of these names."""
     factor = _SPREADS[k % len(_SPREADS)]
     return {
-        name: np.asarray(array * np.asarray(factor, array.dtype)) if "float" in array.dtype.name else array
+        name: np.asarray(array * np.asarray(factor, array.dtype))
+        if "float" in array.dtype.name and name not in besides
+        else array
         for name, array in feeds.items()
     }
 

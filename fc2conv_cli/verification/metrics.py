@@ -26,14 +26,21 @@ class Tolerance:
     Attributes:
         atol: Absolute part, in units of the output.
         rtol: Relative part, of the largest magnitude in the reference.
+        elementwise: Whether it is numpy's rule instead: ``|delta| <= atol + rtol * |reference|`` for each element.
     """
 
     atol: float
     rtol: float
+    elementwise: bool = False
 
 
 def tolerance_for(
-    dtype: str, atol: float | None = None, rtol: float | None = None, coarsest_float: str = "float64"
+    dtype: str,
+    atol: float | None = None,
+    rtol: float | None = None,
+    coarsest_float: str = "float64",
+    *,
+    elementwise: bool = False,
 ) -> Tolerance:
     """The tolerance for an output.
 
@@ -42,11 +49,12 @@ def tolerance_for(
         atol: What the user asked for, if anything.
         rtol: What the user asked for, if anything.
         coarsest_float: The coarsest float type that the model computes in, which bounds what a finer output is worth.
+        elementwise: Whether each element is held to it, not the largest.
     """
     if dtype not in _DEFAULTS:
         return Tolerance(0.0, 0.0)
     default = max(_DEFAULTS[dtype], _DEFAULTS[coarsest_float])
-    return Tolerance(default[0] if atol is None else atol, default[1] if rtol is None else rtol)
+    return Tolerance(default[0] if atol is None else atol, default[1] if rtol is None else rtol, elementwise)
 
 
 @dataclass(frozen=True)
@@ -57,12 +65,14 @@ class Deviation:
         max_abs: Largest absolute difference; infinite where only one side is finite or the values are unequal
             without a difference (strings).
         max_reference: Largest magnitude in the finite part of the reference.
-        index: Where the largest difference is; None when both are equal.
+        index: Where the largest difference is (elementwise: where it is farthest beyond what is allowed there); None
+            when both are equal.
         reference: The value of the original there.
         converted: The value of the converted model there.
         passed: Whether it is within tolerance.
         nans: Share of the places where both are NaN, 0 to 1.
         infinities: Share of the places where both are the same infinity, 0 to 1.
+        elementwise_rtol: The least rtol with which each element would pass; None unless they are held to it one by one.
     """
 
     max_abs: float
@@ -73,6 +83,7 @@ class Deviation:
     passed: bool
     nans: float = 0.0
     infinities: float = 0.0
+    elementwise_rtol: float | None = None
 
     @property
     def max_relative(self) -> float:
@@ -83,6 +94,8 @@ class Deviation:
 
     def rtol_to_pass(self, atol: float) -> float:
         """The least rtol with which it would pass, given atol."""
+        if self.elementwise_rtol is not None:
+            return self.elementwise_rtol
         over = self.max_abs - atol
         if over <= 0:
             return 0.0
@@ -107,20 +120,40 @@ def compare(reference: Array, converted: Array, tolerance: Tolerance) -> Deviati
     finite = np.abs(ours[np.isfinite(ours)])
     max_reference = float(finite.max()) if finite.size else 0.0
     max_abs = float(delta.max()) if delta.size else 0.0
-    passed = max_abs <= tolerance.atol + tolerance.rtol * max_reference
+    magnitude = np.abs(np.where(np.isfinite(ours), ours, 0.0))
     index = None
     if max_abs > 0:
-        index = tuple(int(i) for i in np.unravel_index(int(np.argmax(delta)), delta.shape))
+        beyond = delta - tolerance.rtol * magnitude if tolerance.elementwise else delta
+        index = tuple(int(i) for i in np.unravel_index(int(np.argmax(beyond)), delta.shape))
     return Deviation(
         max_abs,
         max_reference,
         index,
         None if index is None else float(ours[index]),
         None if index is None else float(theirs[index]),
-        bool(passed and np.isfinite(max_abs)),
+        _passes(delta, magnitude, tolerance),
         float(np.isnan(ours[same_odd]).sum() / max(ours.size, 1)),
         float(np.isinf(ours[same_odd]).sum() / max(ours.size, 1)),
+        _elementwise_rtol(delta, magnitude, tolerance.atol) if tolerance.elementwise else None,
     )
+
+
+def _passes(delta: npt.NDArray[np.float64], magnitude: npt.NDArray[np.float64], tolerance: Tolerance) -> bool:
+    if not delta.size:
+        return True
+    if not np.isfinite(delta).all():
+        return False
+    if tolerance.elementwise:
+        return bool((delta <= tolerance.atol + tolerance.rtol * magnitude).all())
+    return bool(delta.max() <= tolerance.atol + tolerance.rtol * magnitude.max())
+
+
+def _elementwise_rtol(delta: npt.NDArray[np.float64], magnitude: npt.NDArray[np.float64], atol: float) -> float:
+    over = delta > atol
+    if not over.any():
+        return 0.0
+    with np.errstate(divide="ignore"):
+        return float(((delta[over] - atol) / magnitude[over]).max())
 
 
 def _compare_exactly(reference: Array, converted: Array) -> Deviation:

@@ -1,0 +1,120 @@
+"""Options that several commands share, as groups: one parameter of a command stands for all options of a group."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+
+if TYPE_CHECKING:
+    from fc2conv_cli.verification.settings import Settings
+
+_PANEL = "Comparison"
+
+
+class Values(StrEnum):
+    """What random floats are drawn from."""
+
+    normal = "normal"
+    uniform = "uniform"
+    ones = "ones"
+    zeros = "zeros"
+    integers = "integers"
+
+
+def _option(*names: str, **more: Any) -> Any:
+    return typer.Option(*names, rich_help_panel=_PANEL, **more)
+
+
+@dataclass(frozen=True)
+class Comparing:
+    """How to compare two models."""
+
+    samples: Annotated[int, _option("--samples", min=1, help="Random inputs for each choice of dynamic sizes.")] = 4
+    seed: Annotated[int, _option("--seed", min=0, help="Seed of the random inputs.")] = 0
+    atol: Annotated[
+        list[str] | None,
+        _option("--atol", metavar="[OUTPUT=]NUMBER", help="Absolute tolerance of float outputs. Default: by dtype."),
+    ] = None
+    rtol: Annotated[
+        list[str] | None,
+        _option("--rtol", metavar="[OUTPUT=]NUMBER", help="Tolerance relative to the largest reference value."),
+    ] = None
+    elementwise: Annotated[
+        bool, _option("--elementwise", help="Hold each element to atol + rtol * |its own reference|, as numpy does.")
+    ] = False
+    accept_ill_conditioned: Annotated[
+        bool,
+        _option("--accept-ill-conditioned", help="Let pass what is within 4 times the model's own rounding noise."),
+    ] = False
+    data: Annotated[
+        Path | None,
+        _option("--inputs", metavar="PATH", help="Inputs to compare on: .npz, .npy, or a folder of them or test data."),
+    ] = None
+    dim: Annotated[
+        list[str] | None,
+        _option("--dim", metavar="NAME=SIZES", help="Sizes of a dynamic dim, as N=1,3,16; repeatable."),
+    ] = None
+    distribution: Annotated[
+        Values, _option("--distribution", help="Random floats: N(0, 1), [0, 1), all 1, all 0, or -3 to 3 in whole.")
+    ] = Values.normal
+    range_: Annotated[
+        list[str] | None,
+        _option("--range", metavar="NAME:LO..HI", help="Values of an input, as ids:0..511; repeatable."),
+    ] = None
+
+    def settings(self, *, reference: bool) -> Settings:
+        """The same for the library.
+
+        Raises:
+            UsageError: Something cannot be read, or contradicts itself.
+        """
+        from fc2conv_cli.verification.feeding import Feeding, parse_dims, parse_ranges
+        from fc2conv_cli.verification.settings import Settings, parse_tolerances
+
+        atol, rtol, outputs = parse_tolerances(self.atol or (), self.rtol or ())
+        ranges = parse_ranges(self.range_ or ())
+        feeding = Feeding(self.data, parse_dims(self.dim or ()), (), self.distribution.value, ranges)
+        return Settings(
+            self.samples,
+            self.seed,
+            atol,
+            rtol,
+            reference,
+            outputs,
+            self.elementwise,
+            self.accept_ill_conditioned,
+            feeding,
+        )
+
+
+def with_groups(command: Callable[..., None]) -> Callable[..., None]:
+    """A command whose parameters of a group's type are replaced by the options of the group."""
+    hints = get_type_hints(command, include_extras=True)
+    groups = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    parameters: list[inspect.Parameter] = []
+    for parameter in inspect.signature(command).parameters.values():
+        if (group := groups.get(parameter.name)) is None:
+            parameters.append(parameter.replace(annotation=hints[parameter.name]))
+            continue
+        inner = get_type_hints(group, include_extras=True)
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        parameters.extend(
+            inspect.Parameter(f.name, kind, default=f.default, annotation=inner[f.name]) for f in fields(group)
+        )
+
+    @functools.wraps(command)
+    def expanded(**given: Any) -> None:
+        for name, group in groups.items():
+            given[name] = group(**{f.name: given.pop(f.name) for f in fields(group)})
+        command(**given)
+
+    expanded.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    expanded.__annotations__ = {p.name: p.annotation for p in parameters}
+    return expanded

@@ -1,0 +1,156 @@
+"""What a comparison gathers of one output, from run to run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fc2conv_cli.verification.changes import Changes
+from fc2conv_cli.verification.measures import Sums
+from fc2conv_cli.verification.metrics import Deviation, Tolerance, compare, tolerance_for
+from fc2conv_cli.verification.report import OutputReport
+from fc2conv_cli.verification.runner import Port
+from fc2conv_cli.verification.settings import OutputTolerance
+
+Array = npt.NDArray[np.generic]
+
+_FEW_VALUES = 2
+"""An integer output that takes no more is saturated, or nearly: it hides what happens before."""
+
+
+@dataclass
+class Gathered:
+    """What is known of one output so far.
+
+    Attributes:
+        port: The output as the original declares it.
+        wanted: The tolerance that the user wants for it.
+        elementwise: Whether each element is held to it.
+        coarsest_float: The coarsest float type that it is computed in.
+    """
+
+    port: Port
+    wanted: OutputTolerance
+    elementwise: bool
+    coarsest_float: str
+    worst: Deviation | None = None
+    tolerance: Tolerance | None = None
+    dtype: str = ""
+    rtol_to_pass: float = 0.0
+    failures: list[str] = field(default_factory=list)
+    nans: float = 0.0
+    infinities: float = 0.0
+    finite: bool = False
+    largest: float = 0.0
+    integers: set[int] = field(default_factory=set)
+    elements: int = 0
+    changes: Changes = field(default_factory=Changes)
+    sums: Sums = field(default_factory=Sums)
+    noise: float | None = None
+    excess: float = 0.0
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be said of it."""
+        odd = (("NaN", self.nans), ("the same infinity", self.infinities))
+        notes = [f"{what} in both models at up to {share:.3g} of the places" for what, share in odd if share]
+        if self.worst is not None and not self.finite:
+            notes.append("no finite value was compared, so this shows nothing")
+        elif self.elements and self.largest == 0:
+            notes.append("all values are 0, so this shows nothing")
+        elif self.elements > 2 and 0 < len(self.integers) <= _FEW_VALUES:
+            listed = " or ".join(map(str, sorted(self.integers)))
+            notes.append(f"every value of every run is {listed}, so this shows little")
+        elif self.tolerance is not None and 0 < self.largest <= self.tolerance.atol:
+            notes.append(
+                f"all values are within atol ({self.largest:.3g}), so this shows little: give a smaller --atol"
+            )
+        elif self.tolerance is not None and (idle := self.changes.note(self.tolerance.atol, self.tolerance.rtol)):
+            notes.append(idle)
+        return tuple(notes)
+
+    def add(self, reference: Any, converted: Any, where: str) -> Deviation | None:
+        """Take in one run; what is outside tolerance in it, if that can be measured."""
+        expected, actual = dict(_leaves(reference)), dict(_leaves(converted))
+        self.changes.add(expected)
+        if expected.keys() != actual.keys():
+            self._fail(f"has {len(actual)} elements, was {len(expected)}{where}")
+            return None
+        outside: Deviation | None = None
+        for place, ours in expected.items():
+            theirs = actual[place]
+            if ours.dtype != theirs.dtype:
+                self._fail(f"is {theirs.dtype}, was {ours.dtype}{where}")
+            elif ours.shape != theirs.shape:
+                self._fail(f"has shape {list(theirs.shape)}, was {list(ours.shape)}{where}")
+            else:
+                deviation = self._measure(ours, theirs)
+                outside = outside if deviation.passed else deviation
+        return outside
+
+    def add_noise(self, floor: float | None, outside: Deviation | None) -> None:
+        """Take in how much the original moves by itself in a run, and what was outside tolerance in that run."""
+        if floor is not None:
+            self.noise = max(self.noise or 0.0, floor)
+        if outside is not None:
+            self.excess = max(self.excess, outside.max_abs / floor if floor else math.inf)
+
+    @property
+    def report(self) -> OutputReport:
+        """All of it."""
+        return OutputReport(
+            self.port.name,
+            self.dtype or self.port.dtype or self.port.type,
+            self.port.shape,
+            self.tolerance or self.tolerance_for(self.port.dtype or ""),
+            self.worst,
+            self.rtol_to_pass,
+            tuple(self.failures),
+            self.notes,
+            self.sums.measures,
+            self.noise,
+            self.excess,
+        )
+
+    def tolerance_for(self, dtype: str) -> Tolerance:
+        """The gate, for an output of that type."""
+        return tolerance_for(dtype, *self.wanted, self.coarsest_float, elementwise=self.elementwise)
+
+    def _measure(self, ours: Array, theirs: Array) -> Deviation:
+        self.dtype = str(ours.dtype)
+        self.tolerance = self.tolerance_for(self.dtype)
+        deviation = compare(ours, theirs, self.tolerance)
+        rtol = deviation.rtol_to_pass(self.tolerance.atol)
+        if self.worst is None or (rtol, deviation.max_abs) > (self.rtol_to_pass, self.worst.max_abs):
+            self.worst = deviation
+        self.rtol_to_pass = max(self.rtol_to_pass, rtol)
+        self.finite = self.finite or bool(np.isfinite(ours).any() if "float" in self.dtype else ours.size)
+        self.largest = max(self.largest, deviation.max_reference)
+        self.elements += ours.size
+        if ours.dtype.kind in "iu" and len(self.integers) <= _FEW_VALUES:
+            self.integers.update(np.unique(ours).tolist())
+        self.nans, self.infinities = max(self.nans, deviation.nans), max(self.infinities, deviation.infinities)
+        if ours.dtype.kind in "iub" or "float" in self.dtype:
+            self.sums.add(ours, theirs)
+        return deviation
+
+    def _fail(self, failure: str) -> None:
+        if failure not in self.failures:
+            self.failures.append(failure)
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Array]]:
+    """The tensors of an output, each with its place in the sequences and maps around it."""
+    if isinstance(value, list):
+        for i, item in enumerate(value):
+            yield from _leaves(item, f"{path}[{i}]")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _leaves(item, f"{path}[{key!r}]")
+    else:
+        yield path, np.asarray(value)

@@ -1,0 +1,151 @@
+"""Inputs that the user gives: a file or a folder of arrays.
+
+* ``x.npz``: arrays by input name; with one axis more than the input has, the first one counts samples.
+* ``x.npy``: for a model with one input.
+* a folder: every ``.npz`` and ``.npy`` in it (an ``.npy`` whose stem is the name of an input belongs to that), and
+  every ``test_data_set_*`` folder of ONNX's own test data, ``input_0.pb`` and so on in the order of the inputs. The
+  folder may be such a one itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from fc2conv_cli.errors import InvalidInputsError
+from fc2conv_cli.verification.runner import Port
+
+Array = npt.NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class GivenSample:
+    """One set of inputs.
+
+    Attributes:
+        label: Where it comes from, for messages.
+        feeds: The arrays by input name.
+    """
+
+    label: str
+    feeds: Mapping[str, Array]
+
+
+def given_samples(path: Path, ports: Sequence[Port]) -> list[GivenSample]:
+    """All samples of a file or folder.
+
+    Args:
+        path: The file or folder.
+        ports: The model's inputs.
+
+    Raises:
+        InvalidInputsError: It cannot be read, or does not fit the model.
+    """
+    if not path.exists():
+        raise InvalidInputsError(path, "there is no such file or folder", hint="--inputs takes a .npz or a folder.")
+    found = list(_folder(path, ports)) if path.is_dir() else list(_file(path, ports))
+    if not found:
+        hint = "A folder may hold .npz and .npy files, and test_data_set_* folders."
+        raise InvalidInputsError(path, "no inputs are in it", hint=hint)
+    return found
+
+
+def _folder(path: Path, ports: Sequence[Port]) -> Iterator[GivenSample]:
+    sets = [path] if path.name.startswith("test_data_set") else sorted(path.glob("test_data_set_*"))
+    for folder in sets:
+        yield from _test_data_set(folder, ports)
+    for file in sorted(path.glob("*.npz")):
+        yield from _file(file, ports)
+    loose = sorted(path.glob("*.npy"))
+    named = {file.stem: file for file in loose if file.stem in {port.name for port in ports}}
+    if named:
+        contents = {name: _read(file) for name, file in named.items()}
+        yield from _samples(path, {n: a for n, a in contents.items() if isinstance(a, np.ndarray)}, ports)
+    for file in loose:
+        if file.stem not in named:
+            yield from _file(file, ports)
+
+
+def _file(path: Path, ports: Sequence[Port]) -> Iterator[GivenSample]:
+    content = _read(path)
+    if isinstance(content, np.ndarray):
+        if len(ports) != 1:
+            hint = f"Name the arrays in an .npz: {', '.join(port.name for port in ports)}."
+            raise InvalidInputsError(path, f"it holds one array, the model takes {len(ports)} inputs", hint=hint)
+        content = {ports[0].name: content}
+    yield from _samples(path, content, ports)
+
+
+def _read(path: Path) -> Array | dict[str, Array]:
+    """The arrays of a file; nothing that is pickled, since that could run code."""
+    try:
+        content = np.load(path, allow_pickle=False)
+        if isinstance(content, np.ndarray):
+            return content
+        with content:
+            return {name: content[name] for name in content.files}
+    except Exception as error:  # numpy and zipfile raise a dozen kinds
+        why = " ".join(str(error).split())[:200] or type(error).__name__
+        hint = "Write it with numpy.savez(path, input_name=array), without objects in it."
+        raise InvalidInputsError(path, f"numpy cannot read it: {why}", hint=hint) from error
+
+
+def _test_data_set(folder: Path, ports: Sequence[Port]) -> Iterator[GivenSample]:
+    import onnx
+    from onnx import numpy_helper
+
+    files = sorted(folder.glob("input_*.pb"), key=lambda file: (len(file.stem), file.stem))
+    arrays: dict[str, Array] = {}
+    for port, file in zip(ports, files, strict=False):
+        tensor = onnx.TensorProto()
+        try:
+            tensor.ParseFromString(file.read_bytes())
+            array = numpy_helper.to_array(tensor)
+        except Exception as error:  # protobuf and numpy raise a dozen kinds
+            hint = "Inputs that are sequences or maps cannot be given."
+            raise InvalidInputsError(file, "it holds no tensor", hint=hint) from error
+        arrays[tensor.name if tensor.name in {p.name for p in ports} else port.name] = array
+    yield from _samples(folder, arrays, ports)
+
+
+def _samples(path: Path, arrays: Mapping[str, Array], ports: Sequence[Port]) -> Iterator[GivenSample]:
+    names = [port.name for port in ports]
+    if missing := [name for name in names if name not in arrays]:
+        hint = f"The model takes {', '.join(names)}; the file has {', '.join(arrays) or 'nothing'}."
+        raise InvalidInputsError(path, f"no array for input {missing[0]!r}", hint=hint)
+    if extra := [name for name in arrays if name not in names]:
+        hint = f"The model takes {', '.join(names)}."
+        raise InvalidInputsError(path, f"array {extra[0]!r} is no input of the model", hint=hint)
+    more = {port.name: _has_sample_axis(path, arrays[port.name], port) for port in ports}
+    counts = {len(arrays[name]) for name, stacked in more.items() if stacked}
+    if not counts:
+        yield GivenSample(path.name, dict(arrays))
+        return
+    if len(counts) > 1:
+        raise InvalidInputsError(path, f"the arrays have {sorted(counts)} samples", hint="Give as many of each.")
+    for k in range(counts.pop()):
+        feeds = {name: arrays[name][k] if stacked else arrays[name] for name, stacked in more.items()}
+        yield GivenSample(f"{path.name}[{k}]", {name: np.asarray(array) for name, array in feeds.items()})
+
+
+def _has_sample_axis(path: Path, array: Array, port: Port) -> bool:
+    """Whether an array has one axis more than the input, or just as many; its type and static dims must fit."""
+    if port.dtype is not None and array.dtype != np.dtype(port.dtype):
+        hint = f"Write it with .astype({port.dtype!r})."
+        raise InvalidInputsError(path, f"array {port.name!r} is {array.dtype}, the input {port.dtype}", hint=hint)
+    if port.shape is None or _fits(array.shape, port.shape):
+        return False
+    if array.ndim == len(port.shape) + 1 and _fits(array.shape[1:], port.shape):
+        return True
+    wanted = "[" + ", ".join("?" if dim is None else str(dim) for dim in port.shape) + "]"
+    hint = "One axis more, in front, may count samples."
+    raise InvalidInputsError(path, f"array {port.name!r} has shape {list(array.shape)}, the input {wanted}", hint=hint)
+
+
+def _fits(shape: Sequence[int], wanted: Sequence[int | str | None]) -> bool:
+    pairs = zip(shape, wanted, strict=False)
+    return len(shape) == len(wanted) and all(a == b for a, b in pairs if isinstance(b, int))

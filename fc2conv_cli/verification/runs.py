@@ -1,0 +1,187 @@
+"""Runs two models on the same inputs, and gathers what they give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from fc2conv_cli.errors import InvalidInputsError
+from fc2conv_cli.verification.facts import Facts
+from fc2conv_cli.verification.gathered import Gathered
+from fc2conv_cli.verification.given import given_samples
+from fc2conv_cli.verification.inputs import (
+    Array,
+    Recipe,
+    Sizes,
+    dynamic_dims,
+    integer_limits,
+    larger_cases,
+    replacements,
+    sample,
+    spread_out,
+    usual_cases,
+)
+from fc2conv_cli.verification.noise import noise_floor
+from fc2conv_cli.verification.runner import Model, RunError
+from fc2conv_cli.verification.settings import Settings
+
+
+class Names(NamedTuple):
+    """What the two models of a comparison are called."""
+
+    reference: str
+    candidate: str
+
+
+@dataclass
+class Outcome:
+    """What the runs as a whole came to.
+
+    Attributes:
+        cases: The sizes that ran.
+        runs: Number of runs that were compared.
+        failures: What is wrong with the candidate as a whole.
+        refusals: Sizes that the reference refuses, and why.
+        said: What is to be said besides.
+    """
+
+    cases: list[Sizes] = field(default_factory=list)
+    runs: int = 0
+    failures: list[str] = field(default_factory=list)
+    refusals: list[tuple[Sizes, str]] = field(default_factory=list)
+    said: tuple[str, ...] = ()
+
+    def add(self, other: Outcome) -> None:
+        """Take in more runs; what they refused does not matter."""
+        self.cases.extend(other.cases)
+        self.runs += other.runs
+        self.failures.extend(other.failures)
+
+    @property
+    def ran(self) -> bool:
+        """Whether there is a result."""
+        return bool(self.runs or self.failures)
+
+    def notes_on(self, reference: str) -> tuple[str, ...]:
+        """What was said before, and one note for all sizes that the reference itself refuses."""
+        if not self.refusals:
+            return self.said
+        sizes = "; ".join(_sizes_text(sizes) or "any" for sizes, _ in self.refusals)
+        return (*self.said, f"{reference} itself does not run at {sizes}: {self.refusals[0][1]}")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two models that have been loaded, and how to compare them.
+
+    Attributes:
+        reference: What to compare with.
+        candidate: What to judge.
+        settings: How.
+        facts: What the file of the reference says.
+        gathered: Where the outputs go, by name.
+        names: What the two are called.
+        dims: The sizes that the user wants a dim to take.
+    """
+
+    reference: Model
+    candidate: Model
+    settings: Settings
+    facts: Facts
+    gathered: Mapping[str, Gathered]
+    names: Names
+    dims: Mapping[str, Sequence[int]]
+
+    def run_all(self) -> Outcome:
+        """Run the inputs that are given, or else the usual sizes; where the original refuses some, also larger ones."""
+        feeding, ports = self.settings.feeding, self.reference.inputs
+        if feeding.data is not None:
+            return self._run_given(feeding.data)
+        outcome, limit = self._first_that_runs([usual_cases(ports, self.dims)])
+        if outcome.refusals and dynamic_dims(ports):
+            larger, _ = self._first_that_runs(larger_cases(ports, self.dims), limit)
+            outcome.add(larger)
+        return outcome
+
+    def _run_given(self, path: Path) -> Outcome:
+        """Each sample once; all of them are meant, so none may be refused."""
+        outcome = Outcome()
+        for given in given_samples(path, self.reference.inputs):
+            if not self._run_once(given.feeds, {}, outcome, where=f" on {given.label}") and outcome.refusals:
+                problem = f"{self.names.reference} does not run on {given.label}: {outcome.refusals[0][1]}"
+                raise InvalidInputsError(path, problem, hint="Give inputs that it takes.")
+        return outcome
+
+    def _first_that_runs(
+        self, choices: Iterable[Sequence[Sizes]], limit: int | None = None
+    ) -> tuple[Outcome, int | None]:
+        """The outcome of the first choice that the original takes, with the limit of integers; else of the last."""
+        limits = integer_limits(self.reference.inputs) if limit is None else (limit,)
+        outcome = Outcome()
+        for cases in choices:
+            for limit in limits:
+                outcome = self._run(cases, limit)
+                if outcome.ran:
+                    return outcome, limit
+        return outcome, None
+
+    def _run(self, cases: Sequence[Sizes], limit: int) -> Outcome:
+        outcome, feeding, facts = Outcome(), self.settings.feeding, self.facts
+        recipe = Recipe(limit, facts.table_lengths, facts.masks, facts.lengths, feeding.distribution, feeding.ranges)
+        for number, sizes in enumerate(cases):
+            for k in range(self.settings.samples):
+                feeds = sample(self.reference.inputs, sizes, recipe, (self.settings.seed, number, k))
+                if facts.quantized and feeding.distribution == "normal":
+                    feeds = spread_out(feeds, k, besides=feeding.ranges)
+                if not self._run_once(feeds, sizes, outcome, noise=k == 0):
+                    break
+                if k == 0:
+                    outcome.cases.append(sizes)
+                    self._run_overridden(feeds, sizes, outcome)
+        return outcome
+
+    def _run_overridden(self, feeds: Mapping[str, Array], sizes: Sizes, outcome: Outcome) -> None:
+        """Once more with other values for the floats that a caller may override; no matter if the original refuses."""
+        theirs = {port.name for port in self.candidate.overridable}
+        ours = (p for p in self.reference.overridable if p.name in theirs and "float" in (p.dtype or ""))
+        ports = [p for p in ours if p.shape is not None and all(isinstance(dim, int) for dim in p.shape)]
+        if ports:
+            defaults = replacements(ports, sizes, (self.settings.seed,))
+            self._run_once({**feeds, **defaults}, sizes, outcome, optional=True)
+
+    def _run_once(
+        self,
+        feeds: Mapping[str, Array],
+        sizes: Sizes,
+        outcome: Outcome,
+        *,
+        where: str = "",
+        optional: bool = False,
+        noise: bool = False,
+    ) -> bool:
+        """Run both; `noise` asks how much the original moves by itself, which is asked anyway where they differ."""
+        where = where or (f" at {_sizes_text(sizes)}" if sizes else "")
+        try:
+            expected = self.reference.run(feeds)
+        except RunError as error:
+            if not optional:
+                outcome.refusals.append((sizes, str(error)))
+            return False
+        try:
+            actual = self.candidate.run(feeds)
+        except RunError as error:
+            outcome.failures.append(f"{self.names.candidate} does not run{where}, {self.names.reference} does: {error}")
+            return False
+        outside = {name: self.gathered[name].add(value, actual[name], where) for name, value in expected.items()}
+        outcome.runs += 1
+        if noise or any(outside.values()):
+            floors = noise_floor(self.reference, feeds, expected)
+            for name, deviation in outside.items():
+                self.gathered[name].add_noise(floors.get(name), deviation)
+        return True
+
+
+def _sizes_text(sizes: Sizes) -> str:
+    return ", ".join(f"{name}={size}" for name, size in sizes.items())
