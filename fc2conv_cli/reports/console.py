@@ -292,8 +292,8 @@ def _ill_conditioned(console: Console, report: VerifyReport) -> None:
             _line(
                 console,
                 Text(
-                    f"output {output.name!r}: outside tolerance, but by no more than {output.excess:.2g} times what the "
-                    "original itself moves when each input moves by one unit in the last place: the model is "
+                    f"output {output.name!r}: outside tolerance, but by no more than {output.excess:.2g} times what "
+                    "the original itself moves when each input moves by one unit in the last place: the model is "
                     "ill-conditioned there. Give inputs like those in use (--inputs), a tolerance (--atol, --rtol), or "
                     "--accept-ill-conditioned"
                 ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -114,8 +114,8 @@ class VerifyReport:
     export: VerifyReport | None = None
     data: Path | None = None
     accepts_ill_conditioned: bool = False
-    original_cost: Cost | None = None
-    converted_cost: Cost | None = None
+    original_cost: Cost | None = field(default=None, compare=False)
+    converted_cost: Cost | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         """The report as the command line prints it."""

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from fc2conv_cli.verification.inputs import Recipe, dynamic_dims, larger_cases, sample, usual_cases
+from fc2conv_cli.errors import UsageError
+from fc2conv_cli.frontends.input_specs import InputSpec
+from fc2conv_cli.verification.feeding import Range
+from fc2conv_cli.verification.inputs import Recipe, dims_of, dynamic_dims, larger_cases, sample, usual_cases
 from fc2conv_cli.verification.runner import Port
 
 X = Port("x", "tensor(float)", ("N", 4, "S"))
@@ -43,3 +47,56 @@ def test_booleans_and_scalars() -> None:
     assert feeds["flag"].dtype == np.bool_
     assert {bool(sample(ports, {}, Recipe(), (9, 0, k))["flag"]) for k in (0, 1)} == {False, True}
     assert feeds["half"].dtype == np.float16
+
+
+def test_sizes_that_are_given_replace_the_usual_ones() -> None:
+    assert usual_cases([X], {"N": (2, 5)}) == [
+        {"S": 1, "N": 2},
+        {"S": 1, "N": 5},
+        {"S": 3, "N": 2},
+        {"S": 3, "N": 5},
+    ]
+    assert usual_cases([X], {"N": (2,), "S": (7,)}) == [{"N": 2, "S": 7}]
+    many = usual_cases([X], {"N": tuple(range(1, 8)), "S": tuple(range(1, 8))})
+    assert {case["N"] for case in many} == {case["S"] for case in many} == set(range(1, 8))
+    assert list(larger_cases([X], {"N": (2,), "S": (7,)})) == []
+
+
+@pytest.mark.parametrize(
+    ("distribution", "values"),
+    [("ones", {1.0}), ("zeros", {0.0}), ("integers", {-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0})],
+)
+def test_distributions(distribution: str, values: set[float]) -> None:
+    drawn = sample([X], {"N": 50, "S": 3}, Recipe(distribution=distribution), (0,))["x"]
+    assert set(drawn.ravel().tolist()) == values
+    assert drawn.dtype == np.float32
+
+
+def test_ranges_hold_for_floats_and_integers() -> None:
+    recipe = Recipe(tables={"ids": 5}, ranges={"x": Range(2, 3), "ids": Range(-2, 1)})
+    drawn = sample([X, IDS], {"N": 50, "S": 3, "ids[1]": 4}, recipe, (0,))
+    assert 2 <= drawn["x"].min() < drawn["x"].max() <= 3
+    assert set(drawn["ids"].ravel().tolist()) == {-2, -1, 0, 1}
+
+
+def test_masks_and_lengths() -> None:
+    ports = [Port(name, "tensor(int64)", ("N",)) for name in ("mask", "by_dim", "by_number")]
+    recipe = Recipe(masks={"mask"}, lengths={"by_dim": "S", "by_number": 2})
+    drawn = sample(ports, {"N": 100, "S": 4}, recipe, (0,))
+    assert set(drawn["mask"].tolist()) == {0, 1}
+    assert set(drawn["by_dim"].tolist()) == {1, 2, 3, 4}
+    assert set(drawn["by_number"].tolist()) == {1, 2}
+
+
+def test_shapes_of_single_inputs_give_sizes_to_dims() -> None:
+    assert dims_of([InputSpec("x", (2, 4, "T"))], [X]) == {"N": (2,)}
+    for spec, message in (
+        (InputSpec("z", (2,)), "no input 'z'"),
+        (InputSpec("x", (2, 5, 1)), "5 at axis 1 does not fit"),
+        (InputSpec("x", (2, 4)), "shape or type"),
+        (InputSpec("x", (2, 4, 1), "int64"), "shape or type"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            dims_of([spec], [X])
+    with pytest.raises(UsageError, match="does not fit"):
+        dims_of([InputSpec("x", (2, 4, 1)), InputSpec("ids", (3, 1), "int64")], [X, IDS])

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+import onnx
+import pytest
+from helpers import matmul, model, random, save, value
+from onnx import TensorProto, helper
+
+from fc2conv_cli import Settings, verify
+from fc2conv_cli.verification.measures import ulp_distance
+from fc2conv_cli.verification.noise import moved, noise_floor
+from fc2conv_cli.verification.runner import Runner
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float32, np.float64])
+def test_every_float_moves_by_one_step(dtype: type) -> None:
+    x = np.concatenate([random((50,)), [1.0, 0.5, -2.0]]).astype(dtype)
+    other = moved({"x": x}, 0)["x"]
+    assert other.dtype == x.dtype
+    assert (other.astype(np.float64) != x.astype(np.float64)).all()
+    assert ulp_distance(x, other) == 1
+
+
+def test_integers_stay_and_alone_they_do_not_move() -> None:
+    ids = np.arange(3)
+    assert moved({"ids": ids}, 0) is None
+    np.testing.assert_array_equal(moved({"ids": ids, "x": random((3,))}, 0)["ids"], ids)
+
+
+def test_the_floor_of_a_product(tmp_path: Path) -> None:
+    runner = Runner(save(matmul(["N", 8], random((8, 4))), tmp_path / "m.onnx"))
+    x = {"x": random((3, 8))}
+    floor = noise_floor(runner, x, runner.run(x))
+    assert 0 < floor["y"] < 1e-5
+
+
+def wave(shift: float) -> onnx.ModelProto:
+    """sin(1e5 x + shift): one unit in the last place of x is a hundredth of the result."""
+    nodes = [
+        helper.make_node("Mul", ["x", "factor"], ["a"]),
+        helper.make_node("Add", ["a", "shift"], ["b"]),
+        helper.make_node("Sin", ["b"], ["y"]),
+    ]
+    constants = {"factor": np.array(1e5, np.float32), "shift": np.array(shift, np.float32)}
+    return model(nodes, [value("x", ["N", 40])], [value("y", ["N", 40])], constants)
+
+
+def test_a_model_that_moves_as_much_by_itself_is_ill_conditioned(tmp_path: Path) -> None:
+    ours, theirs = (save(wave(shift), tmp_path / f"{shift}.onnx") for shift in (0, 0.03))
+    report = verify(ours, theirs)
+    (output,) = report.outputs
+    assert output.verdict == "ill-conditioned"
+    assert 0.5 <= output.excess <= 4
+    assert not report.passed
+    assert "the model is ill-conditioned there" in str(report)
+    assert verify(ours, theirs, settings=Settings(accept_ill_conditioned=True)).passed
+
+
+def test_a_fault_is_no_noise(tmp_path: Path) -> None:
+    ours, theirs = (save(wave(shift), tmp_path / f"{shift}.onnx") for shift in (0, 1))
+    report = verify(ours, theirs, settings=Settings(accept_ill_conditioned=True))
+    assert report.outputs[0].verdict == "different"
+    assert not report.passed
+
+
+def test_no_float_goes_in(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Gather", ["table", "ids"], ["y"])]
+    ids = [value("ids", ["N"], TensorProto.INT64)]
+    ours, theirs = (
+        save(model(nodes, ids, [value("y", ["N", 4])], {"table": table}), tmp_path / f"{i}.onnx")
+        for i, table in enumerate((random((5, 4)), random((5, 4), seed=9)))
+    )
+    (output,) = verify(ours, theirs).outputs
+    assert (output.verdict, output.noise) == ("different", None)
