@@ -170,7 +170,7 @@ def convert(
     frozen = graphs.freeze_inputs(ir_model) if freeze_inputs else []
     analysis = _analyse(path, ir_model, only, skip, unverifiable=allow_unverifiable, fuse=fuse, wishes=wishes)
     plan = analysis.plan
-    notes = (*analysis.notes, *_frozen_note(frozen), *_bodies_note(ir_model, plan))
+    notes = (*analysis.notes, *_frozen_note(frozen), *_bodies_note(ir_model, plan), *_decomposed_note(plan))
     before = _count(ir_model, analysis)
     report = ConversionReport(path, "planned", plan, layout_before=before, stretches=stretches(plan), notes=notes)
     if strict and plan.left:
@@ -260,7 +260,8 @@ def inspect(
     ir_model = load(path)
     frozen = graphs.freeze_inputs(ir_model) if freeze_inputs else []
     analysis = _analyse(path, ir_model, only, skip, unverifiable=allow_unverifiable, fuse=fuse, wishes=wishes)
-    before, notes = _count(ir_model, analysis), (*analysis.notes, *_frozen_note(frozen))
+    before = _count(ir_model, analysis)
+    notes = (*analysis.notes, *_frozen_note(frozen), *_decomposed_note(analysis.plan))
     report = InspectionReport(path, analysis.plan, notes, before, stretches=stretches(analysis.plan))
     return replace(report, **_preview(ir_model, analysis))
 
@@ -300,7 +301,7 @@ def _analyse(
         return (not only or _matches(name, only)) and not _matches(name, skip)
 
     wishes = wishes or Wishes()
-    plan = solve(found, shapes, constants, context.opset, wanted, wishes)
+    plan = solve(found, shapes, constants, context.opset, wanted, wishes, model.graph)
     return _Analysis(plan, shapes, constants, notes, wishes)
 
 
@@ -344,8 +345,20 @@ def _rewrite(model: ir.Model, analysis: _Analysis) -> tuple[tuple[str, ...], tup
         for d in duplicates
     )
     if analysis.wishes.io == "nchw" and not interface:
-        notes = (*notes, "--io-layout nchw changes nothing: behind no input or output is a layout node that gives 4-D")
+        notes = (*notes, _NO_INTERFACE)
     return notes, interface
+
+
+_NO_INTERFACE = (
+    "--io-layout nchw changes nothing: no input is turned into 4-D right where it comes in, and no output out of 4-D "
+    "right where it goes out"
+)
+
+
+def _decomposed_note(plan: Plan) -> tuple[str, ...]:
+    changes = [c.option.change for choices in plan.choices.values() for c in choices]
+    count = sum(change is not None and change.normalizes is not None for change in changes)
+    return (f"written as simpler nodes (--decompose-layernorm): {count} LayerNormalization",) if count else ()
 
 
 def _preview(model: ir.Model, analysis: _Analysis) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from collections.abc import Container
 
 import onnx_ir as ir
 
-from fc2conv_cli.layout.layouts import Layout, between, is_logical
+from fc2conv_cli.layout.layouts import Layout, between, is_logical, logical
 from fc2conv_cli.layout.nodes import can_move
-from fc2conv_cli.layout.steps import COMPUTED, Step, steps
+from fc2conv_cli.layout.steps import COMPUTED, Step, is_exposable, steps
 from fc2conv_cli.shapes import Shapes
 from fc2conv_cli.sizes import Shape, Size
 from fc2conv_cli.views import View
@@ -51,16 +51,24 @@ class Costs:
         view = between(have, want)
         if view is None or not can_move(self._shapes.dtype(value)):
             return math.inf
-        if not _can_be_written(steps(view), want, self._dims | set(have.target_shape)):
-            return math.inf
+        if not self.can_be_written(have, want):
+            own = logical(have.source_shape)
+            if is_logical(have) or is_logical(want):
+                return math.inf
+            return self.convert(value, have, own) + self.convert(value, own, want)
         return self.of(value, view)
+
+    def can_be_written(self, have: Layout, want: Layout) -> bool:
+        """Whether nodes can turn one layout into another at once; where not, the file's own layout may lie between."""
+        view = between(have, want)
+        return view is not None and _can_be_written(steps(view), want, self._dims | set(have.target_shape))
 
     def is_exposable(self, have: Layout, want: Layout) -> bool:
         """Whether the caller of a model can do a conversion between the file's own layout and one of four axes."""
         if not (is_logical(have) or is_logical(want)) or 4 not in (len(have.target), len(want.target)):
             return False
         view = between(have, want)
-        return view is not None and all(step.argument != COMPUTED for step in steps(view))
+        return view is not None and is_exposable(view) and is_exposable(view.inverse())
 
     def of(self, value: ir.Value, view: View) -> float:
         """The cost of a view of a value, as layout nodes."""
