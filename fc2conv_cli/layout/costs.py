@@ -46,6 +46,7 @@ class Costs:
         return shape
 
     def _cost(self, value: ir.Value, have: Layout, want: Layout) -> float:
+        have, want = _agreeing(have, want)
         if have.movement == want.movement:
             return 0.0
         view = between(have, want)
@@ -85,6 +86,15 @@ class Costs:
             count *= size.coefficient * _USUAL_SIZE ** len(size.symbols)
         dtype = self._shapes.dtype(value)
         return count * (4 if dtype is None else dtype.itemsize)
+
+
+def _agreeing(have: Layout, want: Layout) -> tuple[Layout, Layout]:
+    """Both of the same dims: a layer may know more of one (its in_features) than the file says of the value."""
+    if have.source_shape != want.source_shape and is_logical(have):
+        return logical(want.source_shape), want
+    if have.source_shape != want.source_shape and is_logical(want):
+        return have, logical(have.source_shape)
+    return have, want
 
 
 def _can_be_written(chain: list[Step], want: Layout, dims: Container[Size]) -> bool:
