@@ -94,9 +94,9 @@ def _layout_count(console: Console, report: ConversionReport | InspectionReport)
         return
     _line(
         console,
-        f"layout nodes: {before.transposes} Transpose, {before.reshapes} Reshape, Squeeze or the like before; "
-        f"{after.transposes} and {after.reshapes} after; bytes that they move: {_sum(before.bytes_moved)} before, "
-        f"{_sum(after.bytes_moved)} after",
+        f"layout nodes: Transpose {before.transposes} -> {after.transposes}, "
+        f"Reshape, Squeeze and the like {before.reshapes} -> {after.reshapes}; "
+        f"bytes that Transposes read and write: {_sum(before.bytes_moved)} -> {_sum(after.bytes_moved)}",
     )
     _interface(console, report.interface)
 
@@ -160,8 +160,9 @@ def _plan(console: Console, plan: Plan, verbose: bool) -> None:
 def _layout_line(plan: Plan) -> str:
     """How good the choice of layouts is known to be."""
     gap = plan.gap
-    proof = "the cheapest combination" if gap == 0 else f"at most {gap:.1%} above the cheapest combination"
-    return f"layouts: {proof} of {plan.options:,} options at {plan.units:,} nodes"
+    proof = "the cheapest" if gap == 0 else f"at most {gap:.1%} above the cheapest"
+    ways = f"{plan.options:,} considered ways in which {plan.units:,} nodes can work"
+    return f"layouts: {proof} of all combinations of {ways}"
 
 
 def _layer_row(planned: PlannedLayer) -> tuple[str, ...]:
