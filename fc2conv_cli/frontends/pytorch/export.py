@@ -84,26 +84,10 @@ def _export_program(path: Path, program: ExportedProgram, network: Network, targ
         written = torch.onnx.export(program, dynamo=True, verbose=False, **options)
         assert written is not None
         model: ir.Model = written.model
-        _name_dims(model, network)
         ClearMetadataAndDocStringPass()(model)  # the exporter notes the folders of this machine
         written.save(str(target))
     except Exception as error:  # torch raises whatever the model leads it to
         raise _not_exported(path, error, program) from error
-
-
-def _name_dims(model: ir.Model, network: Network) -> None:
-    """Give the dynamic dims the names that the user gave them; the exporter made up its own."""
-    own: dict[str, str] = {}
-    for value, axes in zip(model.graph.inputs, network.dims, strict=False):
-        for axis, name in axes.items():
-            dim = value.shape[axis] if value.shape is not None else None
-            if isinstance(dim, ir.SymbolicDim) and dim.value:
-                own[dim.value] = name
-    values = [*model.graph.inputs, *model.graph.outputs, *(v for node in model.graph for v in node.outputs)]
-    for value in {id(v): v for v in values}.values():
-        for axis, dim in enumerate(value.shape or ()):
-            if isinstance(dim, ir.SymbolicDim) and dim.value in own and value.shape is not None:
-                value.shape[axis] = ir.SymbolicDim(own[dim.value])
 
 
 def _export_torchscript(path: Path, network: Network, target: Path, opset: int | None) -> None:

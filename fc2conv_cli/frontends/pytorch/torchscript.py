@@ -16,6 +16,9 @@ _TOUCHES_FILES = re.compile(r"\b(torch|ops\.aten|ops\.prim)\.(save|load|from_fil
 """``__setstate__`` of an archive runs while it is loaded, and may call them."""
 
 
+_UNKNOWN_TYPE = re.compile(r"Unknown type name '([\w.]+)'")
+
+
 def load_torchscript(path: Path, *, unsafe: bool) -> torch.jit.ScriptModule:
     """Load an archive, in evaluation mode.
 
@@ -36,6 +39,9 @@ def load_torchscript(path: Path, *, unsafe: bool) -> torch.jit.ScriptModule:
             module = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
     except Exception as error:  # torch raises whatever a damaged file leads it to
         said = _reason(str(error))
+        if (match := _UNKNOWN_TYPE.search(said)) is not None:
+            problem = f"a pickle in it asks for {match[1]}, which is no type of TorchScript; nothing of it was run"
+            raise UnsafeFileError(path, problem, hint="Do not use this file. Have the model saved again.") from error
         hint = "Save it again with torch.jit.save; compare the file sizes if it was copied."
         raise PyTorchFileError(path, f"torch cannot load the TorchScript archive: {said}", hint=hint) from error
     try:
