@@ -41,5 +41,5 @@ def test_what_does_nothing_is_refused(kind: Kind, option: str) -> None:
 
 
 def test_all_that_do_nothing_are_named_at_once() -> None:
-    with pytest.raises(UsageError, match="^--input, --opset: no use"):
+    with pytest.raises(UsageError, match=r"^--input, --opset: no use"):
         Loading(inputs=("x:1",), opset=18).refuse_idle(Path("m"), Kind.ONNX)

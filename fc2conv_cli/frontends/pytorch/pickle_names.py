@@ -10,6 +10,7 @@ from pathlib import Path
 
 _PICKLES_AT_MOST = 16
 """A file of the old format is a handful of pickles, one after the other, and then raw numbers."""
+_GETS = frozenset({"BINGET", "LONG_BINGET"})
 _TEXTS = frozenset({"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE", "STRING", "BINSTRING"})
 
 
@@ -32,15 +33,20 @@ def _pickles(path: Path) -> Iterator[io.BytesIO]:
 
 
 def _names(pickle: io.BytesIO) -> Iterator[str]:
-    texts: list[str] = []
     for _ in range(_PICKLES_AT_MOST):
+        texts: list[object] = []
+        memo: list[object] = []
         try:
             for opcode, argument, _ in pickletools.genops(pickle):
                 if opcode.name in ("GLOBAL", "INST"):
                     yield str(argument).replace(" ", ".", 1)
-                elif opcode.name == "STACK_GLOBAL" and len(texts) > 1:
-                    yield ".".join(texts[-2:])
+                elif opcode.name == "STACK_GLOBAL":
+                    yield ".".join(map(str, texts[-2:]))
                 elif opcode.name in _TEXTS:
-                    texts.append(str(argument))
+                    texts.append(argument)
+                elif opcode.name == "MEMOIZE":  # of newer protocols, which number what they keep
+                    memo.append(texts[-1] if texts else None)
+                elif opcode.name in _GETS and isinstance(argument, int) and argument < len(memo):
+                    texts.append(memo[argument])
         except (ValueError, EOFError, IndexError, UnicodeDecodeError):  # the end of the pickles
             return
