@@ -161,9 +161,9 @@ def test_both_steps_stand_in_the_report_as_text_and_as_json(tmp_path: Path) -> N
     assert report.verification.export.original == tmp_path / "a.pt2"
     assert report.verification.cases == report.verification.export.cases
     text = str(report)
-    assert "export: PyTorch against the exported ONNX: " in text
-    assert "of max |ref|, same (8 runs in PyTorch and onnxruntime)" in text
-    assert "rewrite: the exported ONNX against the converted one" in text
+    assert "export deviation, PyTorch to exported ONNX: " in text
+    assert "of max |ref|, same in 8 runs" in text
+    assert "rewrite deviation, exported ONNX to converted ONNX:\n" in text
     content = json.loads(render_json(report))
     assert content["verification"]["export"]["engine"] == "PyTorch and onnxruntime"
     assert content["verification"]["export"]["outputs"][0]["passed"] is True
