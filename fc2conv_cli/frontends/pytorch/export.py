@@ -100,7 +100,7 @@ def _export_torchscript(path: Path, network: Network, target: Path, opset: int |
     options: dict[str, Any] = {} if opset is None else {"opset_version": opset}
     try:
         torch.onnx.export(
-            network.module,
+            _with_all_arguments(network.module, network.args),
             network.args,
             str(target),
             dynamo=False,
@@ -113,6 +113,25 @@ def _export_torchscript(path: Path, network: Network, target: Path, opset: int |
         ir.save(model, target)
     except Exception as error:  # torch raises whatever the model leads it to
         raise _not_exported(path, error, network.module) from error
+
+
+class _Call(torch.nn.Module):
+    """Calls a module with the arguments that it is given, and leaves the others to their defaults."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, *args: torch.Tensor) -> Any:
+        return self.module(*args)
+
+
+def _with_all_arguments(module: torch.jit.ScriptModule, args: tuple[Any, ...]) -> torch.jit.ScriptModule:
+    """A module that takes just these arguments: the exporter wants all that there are, and takes no None."""
+    forward: Any = module.forward
+    if len(forward.schema.arguments) == len(args) + 1:
+        return module
+    return torch.jit.trace(_Call(module), args, check_trace=False)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def _not_exported(path: Path, error: Exception, model: ExportedProgram | torch.jit.ScriptModule) -> ExportError:

@@ -31,7 +31,8 @@ def quiet(*, verbose: bool) -> Iterator[list[str]]:
     said: list[str] = []
     with contextlib.ExitStack() as stack:
         _flush()
-        sink = (_duplicate(2) if verbose else None) or os.open(os.devnull, os.O_WRONLY)
+        duplicate = _duplicate(2) if verbose else None
+        sink = os.open(os.devnull, os.O_WRONLY) if duplicate is None else duplicate
         stack.callback(os.close, sink)
         for descriptor in (1, 2):
             _redirect(descriptor, sink, stack)

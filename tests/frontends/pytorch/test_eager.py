@@ -40,6 +40,16 @@ def test_tensors_are_found_in_order_wherever_they_are() -> None:
     assert model.run(feeds)["q"].tolist() == [2, 3]
 
 
+def test_numbers_count_if_the_export_has_them_as_outputs() -> None:
+    class Counts(nn.Module):
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, int]:
+            return x, len(x)
+
+    feeds = {"a": np.ones(2, np.float32)}
+    assert eager(Counts(), "a", "yn", torch.ones(2)).run(feeds)["n"].tolist() == 2
+    assert list(eager(Counts(), "a", "y", torch.ones(2)).run(feeds)) == ["y"]
+
+
 def test_bfloat16_and_half_go_in_and_out() -> None:
     for dtype, array in ((torch.bfloat16, ml_dtypes.bfloat16), (torch.float16, np.float16)):
         found = eager(nn.ReLU(), "x", "y", torch.ones(2, dtype=dtype)).run({"x": np.array([-1, 2], array)})

@@ -53,6 +53,16 @@ def test_names_dims_and_values(tmp_path: Path, scripted: bool) -> None:
     assert str(Path(__file__).parent).encode() not in target.read_bytes()  # no folders of this machine
 
 
+class Masked(nn.Module):
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None, scale: float = 2.0) -> torch.Tensor:
+        return x * scale if mask is None else x * mask
+
+
+def test_arguments_of_torchscript_that_may_be_left_out(tmp_path: Path) -> None:
+    export(PATH, network(torch.jit.script(Masked()), "x:Nx4"), tmp_path / "a.onnx", None)
+    assert_close(run(tmp_path / "a.onnx", {"x": random((3, 4))}), [random((3, 4)) * 2])
+
+
 @pytest.mark.parametrize(("scripted", "opset"), [(False, 18), (False, 23), (True, 14), (True, 20)])
 def test_the_opset_is_the_one_that_was_asked_for(tmp_path: Path, scripted: bool, opset: int) -> None:
     module = torch.jit.script(torch_files.mlp()) if scripted else torch_files.mlp()

@@ -55,7 +55,7 @@ class WritesWhenItLoads(nn.Module):
 
 def test_a_program_that_writes_files(tmp_path: Path) -> None:
     witness = tmp_path / "witness"
-    for made, call in ((WritesWhenItRuns, "torch.from_file"), (WritesWhenItLoads, "torch.save")):
+    for made, call in ((WritesWhenItRuns, "from_file"), (WritesWhenItLoads, "save")):
         path = torch_files.script(tmp_path / "a.ts", made(str(witness)))
         with pytest.raises(UnsafeFileError, match=f"reads or writes files: it calls {call}") as caught:
             load_torchscript(path, unsafe=False)
@@ -63,6 +63,35 @@ def test_a_program_that_writes_files(tmp_path: Path) -> None:
         assert not witness.exists()
     load_torchscript(path, unsafe=True)
     assert witness.exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("torch . save(x)", "it calls save"),
+        ("torch.\\\nfrom_file(x)", "it calls from_file"),
+        ("torch. # a comment\n  from_file(x)", "it calls from_file"),
+        ('x = "#"; ops.aten.save(x)', "it calls save"),
+        ("x : __torch__.torch.classes.dist_c10d.Store", "uses the class __torch__.torch.classes.dist_c10d.Store"),
+    ],
+)
+def test_however_it_is_spelled(tmp_path: Path, code: str, words: str) -> None:
+    path = torch_files.script(tmp_path / "a.ts")
+    torch_files.replace_members(
+        path, lambda name, old: old + code.encode() if name == "code/__torch__/torch/nn/modules/linear.py" else old
+    )
+    with pytest.raises(UnsafeFileError, match=words):
+        load_torchscript(path, unsafe=False)
+
+
+def test_an_object_of_a_class_that_is_not_torchscripts(tmp_path: Path) -> None:
+    evil = b"\x80\x02c__torch__.torch.classes.dist_c10d\nStore\n)\x81."
+    path = torch_files.script(tmp_path / "a.ts")
+    torch_files.replace_members(path, lambda name, old: evil if name == "data.pkl" else old)
+    with pytest.raises(
+        UnsafeFileError, match=r"holds an object of the class __torch__\.torch\.classes\.dist_c10d\.Store"
+    ):
+        load_torchscript(path, unsafe=False)
 
 
 @pytest.mark.parametrize("member", ["data.pkl", "constants.pkl"])
