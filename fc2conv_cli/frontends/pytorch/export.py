@@ -100,7 +100,7 @@ def _export_torchscript(path: Path, network: Network, target: Path, opset: int |
     options: dict[str, Any] = {} if opset is None else {"opset_version": opset}
     try:
         torch.onnx.export(
-            _with_all_arguments(network.module, network.args),
+            _as_exporter_takes_it(network.module, network.args),
             network.args,
             str(target),
             dynamo=False,
@@ -116,20 +116,22 @@ def _export_torchscript(path: Path, network: Network, target: Path, opset: int |
 
 
 class _Call(torch.nn.Module):
-    """Calls a module with the arguments that it is given, and leaves the others to their defaults."""
+    """Calls a module with the arguments that it is given, leaves the others to their defaults, and returns no dict."""
 
     def __init__(self, module: torch.nn.Module) -> None:
         super().__init__()
         self.module = module
 
     def forward(self, *args: torch.Tensor) -> Any:
-        return self.module(*args)
+        returned = self.module(*args)
+        return tuple(returned.values()) if isinstance(returned, dict) else returned
 
 
-def _with_all_arguments(module: torch.jit.ScriptModule, args: tuple[Any, ...]) -> torch.jit.ScriptModule:
-    """A module that takes just these arguments: the exporter wants all that there are, and takes no None."""
+def _as_exporter_takes_it(module: torch.jit.ScriptModule, args: tuple[Any, ...]) -> torch.jit.ScriptModule:
+    """The module itself, or a trace of a call: the exporter wants all arguments, takes no None, and knows no dict."""
     forward: Any = module.forward
-    if len(forward.schema.arguments) == len(args) + 1:
+    gives_dict = str(forward.schema.returns[0].type).startswith("Dict")
+    if len(forward.schema.arguments) == len(args) + 1 and not gives_dict:
         return module
     return torch.jit.trace(_Call(module), args, check_trace=False)  # type: ignore[no-any-return, no-untyped-call]
 

@@ -63,6 +63,17 @@ def test_arguments_of_torchscript_that_may_be_left_out(tmp_path: Path) -> None:
     assert_close(run(tmp_path / "a.onnx", {"x": random((3, 4))}), [random((3, 4)) * 2])
 
 
+class Named(nn.Module):
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"twice": x * 2, "half": x / 2}
+
+
+def test_dicts_of_torchscript(tmp_path: Path) -> None:
+    export(PATH, network(torch.jit.script(Named()), "x:Nx4"), tmp_path / "a.onnx", None)
+    x = random((3, 4))
+    assert_close(run(tmp_path / "a.onnx", {"x": x}), [x * 2, x / 2])
+
+
 @pytest.mark.parametrize(("scripted", "opset"), [(False, 18), (False, 23), (True, 14), (True, 20)])
 def test_the_opset_is_the_one_that_was_asked_for(tmp_path: Path, scripted: bool, opset: int) -> None:
     module = torch.jit.script(torch_files.mlp()) if scripted else torch_files.mlp()
