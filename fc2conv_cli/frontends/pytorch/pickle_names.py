@@ -8,6 +8,8 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from fc2conv_cli.frontends.pytorch.archive import members
+
 _PICKLES_AT_MOST = 16
 """A file of the old format is a handful of pickles, one after the other, and then raw numbers."""
 _GETS = frozenset({"BINGET", "LONG_BINGET"})
@@ -26,10 +28,8 @@ def _pickles(path: Path) -> Iterator[io.BytesIO]:
     if not zipfile.is_zipfile(path):
         yield io.BytesIO(path.read_bytes())
         return
-    with zipfile.ZipFile(path) as archive:
-        for name in archive.namelist():
-            if name.endswith(".pkl"):
-                yield io.BytesIO(archive.read(name))
+    for _, content in members(path, lambda name: name.endswith(".pkl")):
+        yield io.BytesIO(content)
 
 
 def _names(pickle: io.BytesIO) -> Iterator[str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 
 from fc2conv_cli.errors import PyTorchFileError, UnsafeFileError
+from fc2conv_cli.frontends.pytorch.archive import members
 from fc2conv_cli.frontends.pytorch.guard import no_pickled_code
 from fc2conv_cli.frontends.pytorch.pickle_names import names_in
 
@@ -55,7 +55,7 @@ def load_torchscript(path: Path, *, unsafe: bool) -> torch.jit.ScriptModule:
 
 def _complaints(path: Path) -> Iterator[str]:
     """What in its program could do more than compute, in words."""
-    for source in _sources(path):
+    for _, source in members(path, lambda name: name.endswith(".py")):
         text = source.decode("utf-8", errors="replace")
         for code in (text, _NO_CODE.sub("", text)):  # as it is, and without what may stand between two words
             for match in _TOUCHES_FILES.finditer(code):
@@ -65,16 +65,6 @@ def _complaints(path: Path) -> Iterator[str]:
     for name in names_in(path):
         if _CLASSES.fullmatch(name):
             yield f"it holds an object of the class {name}"
-
-
-def _sources(path: Path) -> Iterator[bytes]:
-    with zipfile.ZipFile(path) as archive:
-        yield from (archive.read(name) for name in archive.namelist() if name.endswith(".py"))
-    try:
-        reader = torch._C.PyTorchFileReader(str(path))
-    except RuntimeError:  # torch.jit.load will say what is wrong with it
-        return
-    yield from (reader.get_record(name) for name in reader.get_all_records() if name.endswith(".py"))
 
 
 def _reason(text: str) -> str:

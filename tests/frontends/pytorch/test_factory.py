@@ -27,6 +27,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "factory_code.py").write_text(CODE)
     (tmp_path / "factory_broken.py").write_text("import nothing_of_that_name")
     (tmp_path / "factory_raises.py").write_text("1 / 0")
+    (tmp_path / "factory_exits.py").write_text("import sys; sys.exit(0)")
     return tmp_path
 
 
@@ -48,6 +49,7 @@ def test_classes_functions_and_modules(folder: Path, name: str, kind: str) -> No
         ("factory_missing:Net", "No module named 'factory_missing'"),
         ("factory_broken:Net", "No module named 'nothing_of_that_name'"),
         ("factory_raises:Net", "importing factory_raises failed: ZeroDivisionError"),
+        ("factory_exits:Net", "importing factory_exits failed: SystemExit"),
         ("factory_code:Nobody", "factory_code has no 'Nobody'"),
         ("factory_code:Needs", "the factory failed: TypeError"),
         ("factory_code:fails", "the factory failed: RuntimeError: no weights"),

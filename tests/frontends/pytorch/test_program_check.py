@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,16 @@ def test_programs_of_torch_itself_pass(tmp_path: Path) -> None:
     text = (tmp_path / "a.pt2").read_bytes()
     assert b"FloorDiv" in text or b"Mod(" in text  # so that this test asks something
     assert complaint(tmp_path / "a.pt2") is None
+
+
+def test_operators_that_are_spelled_as_in_python(tmp_path: Path) -> None:
+    class Bits(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return (x & 3) << 1
+
+    path = torch_files.program(tmp_path / "a.pt2", Bits(), torch.ones(2, 3, dtype=torch.int32))
+    assert b"aten.__lshift__" in path.read_bytes()
+    assert complaint(path) is None
 
 
 @pytest.mark.parametrize(
@@ -72,6 +83,8 @@ def test_sizes_that_are_no_arithmetic(tmp_path: Path, expression: str) -> None:
         "math.__loader__.load_module",
         "torch.ops.aten.relu.default.__globals__",
         "#extension:x",
+        "torch.ops.load_library.__call__",
+        "torch.ops.aten.__class__",
     ],
 )
 def test_calls_that_are_no_operators(tmp_path: Path, target: str) -> None:
@@ -99,6 +112,20 @@ def test_classes_to_import_however_deep(tmp_path: Path, context: dict[str, objec
     found = complaint(path)
     assert found is not None
     assert found.startswith("its inputs name a class to import")
+
+
+def test_whatever_is_in_the_folder_of_models_is_read_as_json_by_any_name(tmp_path: Path) -> None:
+    path = torch_files.program(tmp_path / "a.pt2")
+    for name in ("models/other.jsox", "models/data/weights/weight_0", "unknown"):
+        evil = json.dumps({"deep": [{"expr_str": "open('x')"}]}).encode()
+        forged = torch_files.add_member(Path(shutil.copy(path, tmp_path / "b.pt2")), name, evil)
+        assert complaint(forged) == "the size \"open('x')\" is no arithmetic"
+
+
+def test_what_is_nested_too_deeply(tmp_path: Path) -> None:
+    deep = b"[" * 200_000 + b"]" * 200_000
+    path = torch_files.add_member(torch_files.program(tmp_path / "a.pt2"), "models/b.json", deep)
+    assert complaint(path) == "it is nested too deeply to be looked through"
 
 
 def test_compiled_code(tmp_path: Path) -> None:
