@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 from fc2conv_cli.errors import FC2ConvError
 
 if TYPE_CHECKING:
+    from fc2conv_cli.frontends.loading import Loading
     from fc2conv_cli.layout.solve import Wishes
     from fc2conv_cli.pipeline import convert, inspect, verify
     from fc2conv_cli.verification.compare import Settings
 
-__all__ = ["FC2ConvError", "Settings", "Wishes", "__version__", "convert", "inspect", "verify"]
+__all__ = ["FC2ConvError", "Loading", "Settings", "Wishes", "__version__", "convert", "inspect", "verify"]
 
 try:
     __version__ = version("fc2conv")
@@ -40,4 +41,8 @@ def __getattr__(name: str) -> Any:
         from fc2conv_cli.verification.compare import Settings
 
         return Settings
+    if name == "Loading":
+        from fc2conv_cli.frontends.loading import Loading
+
+        return Loading
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

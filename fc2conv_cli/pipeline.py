@@ -197,7 +197,7 @@ def convert(
         report = _planned(writing, strict=strict, dry_run=dry_run, idle=output is None)
         if report is None:
             report = writing.write()
-        if loading.keep_export:
+        if loading.keep_export and report.status != "layers left":
             report = replace(report, export=_keep_export(source, target))
     return replace(report, seconds=dict(source.watch.seconds))
 

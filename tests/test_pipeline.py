@@ -267,7 +267,7 @@ def test_a_file_that_only_onnxruntime_accepts_is_converted_with_a_note(tmp_path:
 
 def test_the_package_has_three_functions_and_what_they_take() -> None:
     functions = {"convert", "inspect", "verify"}
-    assert set(fc2conv_cli.__all__) == {"FC2ConvError", "Settings", "Wishes", "__version__", *functions}
+    assert set(fc2conv_cli.__all__) == {"FC2ConvError", "Loading", "Settings", "Wishes", "__version__", *functions}
     assert fc2conv_cli.Wishes(io="nchw").io == "nchw"
     with pytest.raises(AttributeError):
         fc2conv_cli.no_such_thing  # noqa: B018

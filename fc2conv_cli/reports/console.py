@@ -202,21 +202,19 @@ def _count_others(console: Console, skips: list[Skip]) -> None:
 def _verification(console: Console, report: VerifyReport, verbose: bool) -> None:
     if report.export is not None:
         _export(console, report.export, verbose)
-        _line(console, "rewrite: the exported ONNX against the converted one")
+        _line(console, "rewrite deviation, exported ONNX to converted ONNX:")
     _comparison(console, report)
 
 
 def _export(console: Console, report: VerifyReport, verbose: bool) -> None:
     """The export step: one line if all is well, and everything if not."""
+    title = "export deviation, PyTorch to exported ONNX:"
     compared = [output.worst.max_relative for output in report.outputs if output.worst is not None]
     if report.passed and not verbose and compared:
-        cases = f"{report.runs} runs in {report.engine}"
-        _line(
-            console, f"export: PyTorch against the exported ONNX: {_number(max(compared))} of max |ref|, same ({cases})"
-        )
+        _line(console, f"{title} {_number(max(compared))} of max |ref|, same in {report.runs} runs")
         _notes(console, report.notes)
         return
-    _line(console, "export: PyTorch against the exported ONNX, which nothing has rewritten")
+    _line(console, title)
     _comparison(console, report)
 
 
