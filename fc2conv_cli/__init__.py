@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 from fc2conv_cli.errors import FC2ConvError
 
 if TYPE_CHECKING:
+    from fc2conv_cli.frontends.loading import Loading
+    from fc2conv_cli.layout.solve import Wishes
     from fc2conv_cli.pipeline import convert, inspect, verify
     from fc2conv_cli.verification.compare import Settings
 
-__all__ = ["FC2ConvError", "Settings", "__version__", "convert", "inspect", "verify"]
+__all__ = ["FC2ConvError", "Loading", "Settings", "Wishes", "__version__", "convert", "inspect", "verify"]
 
 try:
     __version__ = version("fc2conv")
@@ -31,8 +33,16 @@ def __getattr__(name: str) -> Any:
         from fc2conv_cli import pipeline
 
         return getattr(pipeline, name)
+    if name == "Wishes":
+        from fc2conv_cli.layout.solve import Wishes
+
+        return Wishes
     if name == "Settings":
         from fc2conv_cli.verification.compare import Settings
 
         return Settings
+    if name == "Loading":
+        from fc2conv_cli.frontends.loading import Loading
+
+        return Loading
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -56,7 +56,7 @@ def recorded(metadata: Mapping[str, str]) -> IoLayout:
     try:
         content = json.loads(metadata.get(KEY, "{}"))
         return IoLayout(_ports(content.get("inputs", {})), _ports(content.get("outputs", {})))
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return IoLayout()
 
 
@@ -76,7 +76,7 @@ def move(array: Array, moves: Sequence[Move]) -> Array:
     for op, argument in moves:
         try:
             array = _DO[op](array, argument)
-        except (IndexError, KeyError, TypeError) as error:
+        except (IndexError, KeyError, TypeError, OverflowError, MemoryError) as error:
             raise ValueError(f"{op} {argument} does not fit {array.shape}") from error
     return array
 
@@ -102,7 +102,7 @@ def moved_dims(dims: Sequence[Dim], moves: Sequence[Move]) -> tuple[Dim, ...]:
     try:
         for op, argument in moves:
             dims = _moved(dims, op, argument)
-    except IndexError:
+    except (IndexError, OverflowError):
         raise ValueError(f"{moves} do not fit {dims}") from None
     return tuple(dims)
 

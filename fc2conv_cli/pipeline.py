@@ -199,7 +199,7 @@ def convert(
         report = _planned(writing, strict=strict, dry_run=dry_run, idle=output is None)
         if report is None:
             report = writing.write()
-        if loading.keep_export:
+        if loading.keep_export and report.status != "layers left":
             report = replace(report, export=_keep_export(source, target))
     return replace(report, seconds=dict(source.watch.seconds))
 
@@ -279,7 +279,8 @@ def inspect(
         ir_model = load(source.onnx)
         frozen = graphs.freeze_inputs(ir_model) if freeze_inputs else []
         analysis = _analyse(source, ir_model, only, skip, unverifiable=allow_unverifiable, fuse=fuse, wishes=wishes)
-        before, notes = _count(ir_model, analysis), (*analysis.notes, *_frozen_note(frozen))
+        before = _count(ir_model, analysis)
+        notes = (*analysis.notes, *_frozen_note(frozen), *_decomposed_note(analysis.plan))
         report = InspectionReport(source.path, analysis.plan, notes, before, stretches=stretches(analysis.plan))
         return replace(report, **_preview(ir_model, analysis))
 
@@ -323,6 +324,7 @@ class _Writing:
     def report(self) -> ConversionReport:
         """What is known before anything is changed."""
         notes = (*self.analysis.notes, *_frozen_note(self.frozen), *_bodies_note(self.model, self.analysis.plan))
+        notes = (*notes, *_decomposed_note(self.analysis.plan))
         plan, before = self.analysis.plan, _count(self.model, self.analysis)
         return ConversionReport(
             self.source.path, "planned", plan, layout_before=before, stretches=stretches(plan), notes=notes
@@ -473,8 +475,20 @@ def _rewrite(model: ir.Model, analysis: _Analysis) -> tuple[tuple[str, ...], tup
         for d in duplicates
     )
     if analysis.wishes.io == "nchw" and not interface:
-        notes = (*notes, "--io-layout nchw changes nothing: behind no input or output is a layout node that gives 4-D")
+        notes = (*notes, _NO_INTERFACE)
     return notes, interface
+
+
+_NO_INTERFACE = (
+    "--io-layout nchw changes nothing: no input is turned into 4-D right where it comes in, and no output out of 4-D "
+    "right where it goes out"
+)
+
+
+def _decomposed_note(plan: Plan) -> tuple[str, ...]:
+    changes = [c.option.change for choices in plan.choices.values() for c in choices]
+    count = sum(change is not None and change.normalizes is not None for change in changes)
+    return (f"written as simpler nodes (--decompose-layernorm): {count} LayerNormalization",) if count else ()
 
 
 def _preview(model: ir.Model, analysis: _Analysis) -> dict[str, Any]:

@@ -154,14 +154,16 @@ def _adjust_engine() -> None:
 
     Operators that onnxruntime took before they were standard are inferred at every opset. Squeeze without axes drops
     whatever turns out to be 1, so that its rank is unknown while a dim is symbolic; the engine takes none to be 1.
+    A Split whose sizes are known at run time only is no Split into equal parts, as the engine has it.
     Onnxruntime's own QuantizeLinear and DequantizeLinear are the standard ones with more types, and some of its
     operators have the shape of a MatMul.
     """
     registry.collect()
-    for version in registry.version_boundaries("", "Squeeze"):
-        squeeze = registry.get("", "Squeeze", version)
-        if squeeze is not None:
-            registry.register("", "Squeeze", since_version=version)(_cautious(squeeze))
+    for op_type, corrected in (("Squeeze", _cautious), ("Split", _unequal)):
+        for version in registry.version_boundaries("", op_type):
+            infer_shape = registry.get("", op_type, version)
+            if infer_shape is not None:
+                registry.register("", op_type, since_version=version)(corrected(infer_shape))
     product = registry.get("", "MatMul", _LATEST_OPSET)
     for op_type in ("MatMulIntegerToFloat", "DynamicQuantizeMatMul", "GemmFastGelu"):
         if product is not None:
@@ -193,6 +195,19 @@ def _cautious(squeeze: Callable[[Any, ir.Node], None]) -> Callable[[Any, ir.Node
             squeeze(ctx, node)
 
     return infer_squeeze
+
+
+def _unequal(split: Callable[[Any, ir.Node], None]) -> Callable[[Any, ir.Node], None]:
+    def infer_split(ctx: Any, node: ir.Node) -> None:
+        split(ctx, node)
+        sizes, shape = node.inputs[1] if len(node.inputs) > 1 else None, node.inputs[0] and node.inputs[0].shape
+        if sizes is None or ir.convenience.get_const_tensor(sizes) is not None or not shape:
+            return
+        axis = node.attributes.get_int("axis", 0) % len(shape)
+        for output in node.outputs:
+            output.shape = ir.Shape([ctx.new_symbolic_dim() if i == axis else dim for i, dim in enumerate(shape)])
+
+    return infer_split
 
 
 def _all_values(model: ir.Model) -> Iterator[ir.Value]:

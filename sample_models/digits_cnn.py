@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from common import FOLDER, export, round_weights, seed
+from pytorch_files import save_all
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import nn
@@ -54,6 +55,7 @@ def train() -> nn.Module:
 if __name__ == "__main__":
     trained = train()
     path = export(trained, (torch.zeros(2, 1, 8, 8),), "digits_cnn", {"x": {0: "N"}})
+    save_all(trained, (torch.zeros(2, 1, 8, 8),), "digits_cnn")
     _, _, test_x, test_y = data()
     right = (trained(torch.from_numpy(test_x)).argmax(1).numpy() == test_y).sum()
     print(f"{path.relative_to(FOLDER)}: {right} of {len(test_y)} test digits right")

@@ -39,8 +39,30 @@ def test_the_readme_shows_what_the_main_command_prints(tmp_path: Path) -> None:
     assert without_deviations(done.stdout) == without_deviations(shown)
 
 
+def test_the_readme_shows_what_a_pytorch_file_prints(tmp_path: Path) -> None:
+    (tmp_path / "sample_models").mkdir()
+    shutil.copy(SAMPLES / "digits_cnn.pt2", tmp_path / "sample_models")
+    command = Path(sys.executable).with_name("fc2conv")
+    line = next(b for b in blocks(ROOT / "README.md") if "digits_cnn.pt2 --force" in b).splitlines()[-1].split()
+    done = subprocess.run([command, *line[1:]], cwd=tmp_path, capture_output=True, text=True, check=True)
+    shown = next(b for b in blocks(ROOT / "README.md") if b.startswith("sample_models/digits_cnn.pt2:"))
+
+    def without_deviations(text: str) -> str:  # their last digits may differ on another processor
+        return re.sub(r"output    type.*\nlinear_1  float32.*|ONNX: .* of max", "", text)
+
+    assert without_deviations(done.stdout) == without_deviations(shown)
+
+
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/equivalence.md", "docs/spellings.md"]
+    "page",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/architecture.md",
+        "docs/pytorch.md",
+        "docs/equivalence.md",
+        "docs/spellings.md",
+    ],
 )
 def test_links_lead_somewhere(page: str) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text(encoding="utf-8")):

@@ -265,7 +265,9 @@ def test_a_file_that_only_onnxruntime_accepts_is_converted_with_a_note(tmp_path:
     assert "does not pass onnx.checker, but onnxruntime loads it" in report.notes[0]
 
 
-def test_the_package_has_three_functions_and_no_more_at_import() -> None:
-    assert set(fc2conv_cli.__all__) == {"FC2ConvError", "Settings", "__version__", "convert", "inspect", "verify"}
+def test_the_package_has_three_functions_and_what_they_take() -> None:
+    functions = {"convert", "inspect", "verify"}
+    assert set(fc2conv_cli.__all__) == {"FC2ConvError", "Loading", "Settings", "Wishes", "__version__", *functions}
+    assert fc2conv_cli.Wishes(io="nchw").io == "nchw"
     with pytest.raises(AttributeError):
         fc2conv_cli.no_such_thing  # noqa: B018

@@ -12,10 +12,17 @@ import pytest
 from helpers import SAMPLES, ops, run
 
 from fc2conv_cli import convert
+from fc2conv_cli.frontends.loading import Loading
 
 # Whoever follows the README has a converted model there too.
 MODELS = [p for p in SAMPLES.glob("*.onnx") if not p.stem.endswith(".conv")]
 NAMES = sorted(p.stem for p in MODELS)
+PYTORCH_FILES = {
+    "digits_cnn.pt2": Loading(),
+    "digits_cnn.ts": Loading(inputs=("x:Nx1x8x8",)),
+    "digits_cnn.pt": Loading(inputs=("x:Nx1x8x8",)),
+    "digits_cnn.pth": Loading(inputs=("x:Nx1x8x8",), model="digits_cnn:network", import_paths=(SAMPLES,)),
+}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -54,8 +61,20 @@ def test_the_accuracy_of_the_digits_network_is_the_same_number(tmp_path: Path) -
     assert right == [442, 442]
 
 
+@pytest.mark.parametrize("name", PYTORCH_FILES)
+def test_the_digits_network_from_pytorch_is_the_same_one(name: str, tmp_path: Path) -> None:
+    report = convert(SAMPLES / name, tmp_path / "out.onnx", loading=PYTORCH_FILES[name])
+    assert report.verified, report
+    assert [layer.form.kernel_shape for layer in report.plan.layers] == [(4, 4), (1, 1)]
+    x = np.random.default_rng(0).standard_normal((3, 1, 8, 8)).astype(np.float32)
+    own = onnx.load(tmp_path / "out.onnx").graph.input[0].name
+    (ours,), (theirs,) = run(tmp_path / "out.onnx", {own: x}), run(SAMPLES / "digits_cnn.onnx", {"x": x})
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
 def test_the_samples_are_small() -> None:
-    assert sum(p.stat().st_size for p in MODELS) < 5_000_000
+    files = [*MODELS, *(SAMPLES / name for name in PYTORCH_FILES)]
+    assert sum(p.stat().st_size for p in files) < 5_000_000
 
 
 def test_the_scripts_make_the_same_bytes_again(tmp_path: Path) -> None:
@@ -64,5 +83,5 @@ def test_the_scripts_make_the_same_bytes_again(tmp_path: Path) -> None:
         (tmp_path / script.name).write_bytes(script.read_bytes())
     subprocess.run([sys.executable, "make_all.py"], cwd=tmp_path, check=True, capture_output=True)
     assert sorted(p.stem for p in tmp_path.glob("*.onnx")) == NAMES
-    for name in NAMES:
-        assert (tmp_path / f"{name}.onnx").read_bytes() == (SAMPLES / f"{name}.onnx").read_bytes(), name
+    for name in [*(f"{name}.onnx" for name in NAMES), *PYTORCH_FILES]:
+        assert (tmp_path / name).read_bytes() == (SAMPLES / name).read_bytes(), name

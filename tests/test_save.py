@@ -168,7 +168,7 @@ def test_a_kill_at_any_moment_leaves_no_half_a_file(tmp_path: Path, kind: signal
 
 def test_what_the_conversion_does_not_touch_survives(tmp_path: Path) -> None:
     proto = matmul(["batch-size", 4], random((4, 3)), random((3,)), opset=15, ir_version=8)
-    proto.graph.node.insert(0, helper.make_node("Relu", ["x"], ["r"], doc_string="a node"))  # unnamed
+    proto.graph.node.insert(0, helper.make_node("Trilu", ["x"], ["r"], doc_string="a node"))  # unnamed
     proto.graph.node[1].input[0] = "r"
     proto.graph.node.append(helper.make_node("Neg", ["y"], ["last"], name="neg"))
     proto.graph.output.append(helper.make_tensor_value_info("last", 1, ["batch-size", 3]))

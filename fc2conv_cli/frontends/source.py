@@ -94,6 +94,9 @@ def _checked(model: Any, loading: Loading) -> Any:
     if not isinstance(model, torch.nn.Module | torch.export.ExportedProgram):
         hint = "Give a path, a torch.nn.Module or a torch.export.ExportedProgram."
         raise UsageError(f"a {type(model).__name__} is no model", hint=hint)
+    if loading.model is not None or loading.import_paths or loading.unsafe:
+        hint = "Leave model, import_paths and unsafe out of the Loading."
+        raise UsageError("a live module is loaded already", hint=hint)
     is_program = isinstance(model, torch.export.ExportedProgram)
     if is_program and (loading.inputs or loading.example_inputs is not None):
         raise UsageError("an ExportedProgram says itself what it takes", hint="Leave example_inputs out.")

@@ -263,6 +263,7 @@ class Builder:
     def computed_shape(self, shape: Shape, donors: Sequence[ir.Value], name: str) -> ir.Value:
         """A shape as a tensor: constants where static, dims of some donor where not."""
         parts: list[ir.Value] = []
+        wholes: dict[ir.Value, ir.Value] = {}
         for size in shape:
             if size.static is not None:
                 parts.append(self._integer_list((size.static,)))
@@ -270,7 +271,9 @@ class Builder:
             donor = next(v for v in donors if size in (self.shapes.shape(v) or ()))
             dims = self.shapes.shape(donor) or ()
             rank = (Size.of(len(dims)),)
-            whole = self.node("Shape", [donor], {}, rank, self.fresh(f"{name}/shape"), ir.DataType.INT64)
+            if donor not in wholes:
+                wholes[donor] = self.node("Shape", [donor], {}, rank, self.fresh(f"{name}/shape"), ir.DataType.INT64)
+            whole = wholes[donor]
             index = self._integer_list((dims.index(size),))
             label = self.fresh(f"{name}/dim")
             parts.append(self.node("Gather", [whole, index], {"axis": 0}, (Size.of(1),), label, ir.DataType.INT64))

@@ -7,9 +7,9 @@ from collections.abc import Container
 
 import onnx_ir as ir
 
-from fc2conv_cli.layout.layouts import Layout, between, is_logical
+from fc2conv_cli.layout.layouts import Layout, between, is_logical, logical
 from fc2conv_cli.layout.nodes import can_move
-from fc2conv_cli.layout.steps import COMPUTED, Step, steps
+from fc2conv_cli.layout.steps import COMPUTED, Step, is_exposable, steps
 from fc2conv_cli.shapes import Shapes
 from fc2conv_cli.sizes import Shape, Size
 from fc2conv_cli.views import View
@@ -46,21 +46,30 @@ class Costs:
         return shape
 
     def _cost(self, value: ir.Value, have: Layout, want: Layout) -> float:
+        have, want = _agreeing(have, want)
         if have.movement == want.movement:
             return 0.0
         view = between(have, want)
         if view is None or not can_move(self._shapes.dtype(value)):
             return math.inf
-        if not _can_be_written(steps(view), want, self._dims | set(have.target_shape)):
-            return math.inf
+        if not self.can_be_written(have, want):
+            own = logical(have.source_shape)
+            if is_logical(have) or is_logical(want):
+                return math.inf
+            return self.convert(value, have, own) + self.convert(value, own, want)
         return self.of(value, view)
+
+    def can_be_written(self, have: Layout, want: Layout) -> bool:
+        """Whether nodes can turn one layout into another at once; where not, the file's own layout may lie between."""
+        view = between(have, want)
+        return view is not None and _can_be_written(steps(view), want, self._dims | set(have.target_shape))
 
     def is_exposable(self, have: Layout, want: Layout) -> bool:
         """Whether the caller of a model can do a conversion between the file's own layout and one of four axes."""
         if not (is_logical(have) or is_logical(want)) or 4 not in (len(have.target), len(want.target)):
             return False
         view = between(have, want)
-        return view is not None and all(step.argument != COMPUTED for step in steps(view))
+        return view is not None and is_exposable(view) and is_exposable(view.inverse())
 
     def of(self, value: ir.Value, view: View) -> float:
         """The cost of a view of a value, as layout nodes."""
@@ -77,6 +86,15 @@ class Costs:
             count *= size.coefficient * _USUAL_SIZE ** len(size.symbols)
         dtype = self._shapes.dtype(value)
         return count * (4 if dtype is None else dtype.itemsize)
+
+
+def _agreeing(have: Layout, want: Layout) -> tuple[Layout, Layout]:
+    """Both of the same dims: a layer may know more of one (its in_features) than the file says of the value."""
+    if have.source_shape != want.source_shape and is_logical(have):
+        return logical(want.source_shape), want
+    if have.source_shape != want.source_shape and is_logical(want):
+        return have, logical(have.source_shape)
+    return have, want
 
 
 def _can_be_written(chain: list[Step], want: Layout, dims: Container[Size]) -> bool:

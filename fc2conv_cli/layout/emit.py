@@ -18,6 +18,7 @@ import onnx_ir as ir
 
 from fc2conv_cli.constants import Constants
 from fc2conv_cli.layout.builder import AttributeValue, Builder
+from fc2conv_cli.layout.costs import Costs
 from fc2conv_cli.layout.epilogue import Epilogue
 from fc2conv_cli.layout.kernels import Kernels, Stored
 from fc2conv_cli.layout.layouts import Layout, between, is_logical, logical
@@ -53,6 +54,7 @@ class _Writer:
         self._build = build
         self._shapes = build.shapes
         self._kernels = kernels
+        self._costs = Costs(graph, build.shapes)
         self._epilogue = Epilogue(build, lambda value, name: self._get(value, None, name))
         self._dtypes: dict[ir.Value, ir.DataType | None] = {}
         self._stored: dict[ir.Value, tuple[Layout, ir.Value]] = {}
@@ -94,6 +96,8 @@ class _Writer:
         if layout is None and value in self._vanished:
             self._copies[key] = value  # the node that was there does just this
             del self._vanished[value]
+        if key not in self._copies and not self._costs.can_be_written(have, want):
+            have, stored = logical(shape), self._get(value, None, name)
         if key not in self._copies:
             view = between(have, want)
             assert view is not None  # or it would have cost infinitely much
@@ -130,6 +134,7 @@ class _Writer:
         declared_type, declared_shape = self._declared.get(value, (value.type, value.shape))
         whole.type, whole.shape = declared_type or whole.type, declared_shape
         whole.doc_string = value.doc_string
+        whole.metadata_props.update(value.metadata_props)
         for i, output in enumerate(self._graph.outputs):
             if output is value:
                 self._graph.outputs[i] = whole

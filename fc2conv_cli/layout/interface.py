@@ -18,7 +18,7 @@ from fc2conv_cli import io_layout
 from fc2conv_cli.graphs import is_overridable
 from fc2conv_cli.layout.builder import Builder
 from fc2conv_cli.layout.nodes import view_of
-from fc2conv_cli.layout.steps import COMPUTED, Step, steps
+from fc2conv_cli.layout.steps import Step, is_exposable, steps
 from fc2conv_cli.shapes import Shapes
 from fc2conv_cli.sizes import Shape
 from fc2conv_cli.views import View
@@ -73,7 +73,9 @@ def _input(model: ir.Model, value: ir.Value, build: Builder) -> Iterator[Interfa
     view, removed = found
     inner = chain[best - 1].outputs[0]
     yield InterfaceChange("input", value.name or "", view.source_shape, view.target_shape, removed)
+    declared = value.type
     build.describe(value, view.target_shape, value.dtype or build.shapes.dtype(value))
+    value.type = declared or value.type  # what it is called in the file
     inner.replace_all_uses_with(value)
     _remove(chain[:best], build)
 
@@ -98,6 +100,8 @@ def _output(value: ir.Value, build: Builder) -> Iterator[InterfaceChange]:
     value.name = build.fresh(f"{name}_logical")
     inner.name = name
     build.describe(inner, view.source_shape, dtype)
+    inner.type, inner.doc_string = value.type or inner.type, value.doc_string
+    inner.metadata_props.update(value.metadata_props)
     graph = value.graph
     assert graph is not None
     for i, output in enumerate(graph.outputs):
@@ -124,12 +128,7 @@ def _view(chain: Sequence[ir.Node], shapes: Shapes) -> tuple[View, tuple[Step, .
             return None
     if whole is None:
         return None
-    done = tuple(steps(whole))
-    if not done or any(step.argument == COMPUTED for step in done):
-        return None
-    if len(whole.source) == len(whole.target) and any(step.op != "Transpose" for step in done):
-        return None
-    return whole, done
+    return (whole, tuple(steps(whole))) if is_exposable(whole) and is_exposable(whole.inverse()) else None
 
 
 def _remove(chain: Sequence[ir.Node], build: Builder) -> None:

@@ -94,10 +94,10 @@ def resized(layout: Layout, axis: int, shape: Shape) -> Layout | None:
         shape: The shape of the other value.
     """
     at = place(layout, axis)
-    if at is None or len(layout.source[axis]) != 1 or shape[axis].is_one:
+    if at is None or len(layout.source[axis]) != 1:
         return None
     (factor,) = layout.source[axis]
-    other = (type(factor)(factor.label, shape[axis]),)
+    other = () if shape[axis].is_one else (type(factor)(factor.label, shape[axis]),)
     source = tuple(other if i == axis else a for i, a in enumerate(layout.source))
     return View(source, tuple(other if i == at else a for i, a in enumerate(layout.target)))
 

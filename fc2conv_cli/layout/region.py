@@ -26,9 +26,13 @@ MOST_LAYOUTS = 8
 
 
 _MISPLACED = 4
-"""What a layer costs that has its tokens on the height when the user wishes them on the width, or the other way round:
+"""What a layer costs that has its tokens on another axis than the one that the user wishes:
 less than the Reshapes around one that reads a feature map of width 1, more in all than one Reshape in every block of a
 transformer can save. A convention, not a measurement."""
+
+
+_NOT_4D = 2.0**-16
+"""What a node costs that stays as the file has it though it need not: it decides between choices that are alike."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,7 @@ class Region:
         assert layer is not None
         key = (form.read.movement, form.write.movement)
         known = self._known.setdefault(layer.node, set())
-        if key in known or any(size.static == 0 for size in form.read.target_shape[2:]):
+        if key in known or _is_empty(layer, form):
             return
         read, write, cost = form.read, form.write, extra
         if writes_logical(layer):
@@ -244,15 +248,24 @@ class Region:
             shapes = [(v, self._facts.shape(v)) for v in values if v is not None]
             ways.append(tuple((v, logical(s)) for v, s in shapes if s is not None))
         view = view_of(node, self._facts.shapes)
-        cost = 0.0 if view is None else self.costs.of(node.outputs[0], view)
+        cost = _NOT_4D if view is None else self.costs.of(node.outputs[0], view)
         return Option(ways[0], ways[1], cost=cost)
 
 
+def _is_empty(layer: FullyConnected, form: ConvForm) -> bool:
+    """Whether it has no positions, in a way that no runtime takes: only a batch on its own may be empty."""
+    batch, _, *spatial = form.read.target_shape
+    merged = len(layer.contraction.positions) > 1
+    return any(size.static == 0 for size in spatial) or (merged and batch.static == 0)
+
+
 def _is_misplaced(form: ConvForm, tokens: Tokens) -> bool:
-    """Whether a 1x1 convolution has its tokens on the other spatial axis than the wished one."""
+    """Whether a 1x1 convolution has its tokens on another axis than the wished one."""
     *_, height, width = form.read.target_shape
     wanted, other = (width, height) if tokens == "width" else (height, width)
-    return form.kernel_shape == (1, 1) and tokens != "batch" and wanted.is_one and not other.is_one
+    if tokens == "batch":
+        return form.kernel_shape == (1, 1) and wanted.is_one != other.is_one
+    return form.kernel_shape == (1, 1) and wanted.is_one and not other.is_one
 
 
 def _dying(layers: Iterable[FullyConnected]) -> set[ir.Node]:

@@ -200,7 +200,7 @@ def _reduce_all(node: ir.Node, layout: Layout) -> Change | None:
         return None
     keepdims = bool(node.attributes.get_int("keepdims", 1))
     written = reduced(layout, range(len(layout.source)), keepdims=keepdims)
-    return Change((layout,), (written,), {"keepdims": 1})
+    return Change((layout, *(None for _ in node.inputs[1:])), (written,), {"keepdims": 1})
 
 
 def _arg(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
@@ -310,26 +310,40 @@ def _layout(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
 
 
 def _layer_normalization(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
-    """Over the last axis alone, stored whole: as a mean, a difference, a mean of squares and so on."""
+    """Over the last axis alone, stored whole: as it is if nothing is stored behind it, else as simpler nodes if wished.
+
+    LayerNormalization takes all axes from one on; behind the channels of (N, C, 1, 1) there is only size 1.
+    """
     rank, axis = len(layout.source), node.attributes.get_int("axis", -1)
-    single = facts.shapes.dtype(node.inputs[0]) if node.inputs[0] is not None else None
-    if not facts.decompose or axis % rank != rank - 1 or single != ir.DataType.FLOAT:
+    at = place(layout, rank - 1) if rank else None
+    if at is None or axis % rank != rank - 1 or len(node.outputs) > 1:
         return None
-    if len(node.outputs) > 1 or any(facts.array(node, i) is None for i in range(1, len(node.inputs))):
+    rest = tuple(None for _ in node.inputs[1:])
+    behind = layout.target_shape[at + 1 :]
+    if all(size.is_one for size in behind):
+        parameters = {i: facts.array(node, i) for i in range(1, len(node.inputs)) if node.inputs[i] is not None}
+        stored = {
+            i: a.reshape(-1, *(1 for _ in behind)) for i, a in parameters.items() if a is not None and a.ndim == 1
+        }
+        if len(stored) == len(parameters):
+            return Change((layout, *rest), (layout,), {"axis": at}, stored if behind else {})
+    operands = _parameters(node, layout, facts) if facts.decompose else None
+    return None if operands is None else Change((layout, *rest), (layout,), operands=operands, normalizes=at)
+
+
+def _parameters(node: ir.Node, layout: Layout, facts: Facts) -> dict[int, Array] | None:
+    """Scale and bias of a float32 LayerNormalization, along the stored axes; None if they are not constant."""
+    if node.inputs[0] is None or facts.shapes.dtype(node.inputs[0]) != ir.DataType.FLOAT:
         return None
-    at = place(layout, rank - 1)
     operands: dict[int, Array] = {}
     for i in range(1, len(node.inputs)):
         array = facts.array(node, i)
         own = None if array is None else broadcast(layout, tuple(Size.of(d) for d in array.shape))
-        if at is None or array is None or own is None:
-            return None
-        stored = filled(array, own, layout)
+        stored = None if array is None or own is None else filled(array, own, layout)
         if stored is None:
             return None
         operands[i] = stored
-    rest = tuple(None for _ in node.inputs[1:])
-    return None if at is None else Change((layout, *rest), (layout,), operands=operands, normalizes=at)
+    return operands
 
 
 def _shape(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
@@ -337,7 +351,11 @@ def _shape(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
     start, end = node.attributes.get_int("start", 0), node.attributes.get("end")
     dims = layout.source_shape[start : None if end is None else end.as_int()]
     stored = set(layout.target_shape)
-    if node.outputs[0].is_graph_output() or any(size.static is None and size not in stored for size in dims):
+    if (
+        not dims
+        or node.outputs[0].is_graph_output()
+        or any(size.static is None and size not in stored for size in dims)
+    ):
         return None
     return Change((layout,), (None,), dims=dims)
 

@@ -66,6 +66,7 @@ def solve(
     opset: int,
     wanted: Callable[[str], bool] = lambda name: True,
     wishes: Wishes | None = None,
+    main: ir.Graph | None = None,
 ) -> Plan:
     """Choose a convolution for each layer, and a layout for every value near one.
 
@@ -76,6 +77,7 @@ def solve(
         opset: Version of the default operator set.
         wanted: Whether the layer of that name is to be converted.
         wishes: What the user says about layout.
+        main: The graph whose inputs and outputs are those of the model.
     """
     wishes = wishes or Wishes()
     facts = Facts(shapes, constants, opset, wishes.decompose_layernorm)
@@ -94,9 +96,12 @@ def solve(
     for graph in dict.fromkeys(layer.node.graph for layer in layers):
         assert graph is not None
         here = [layer for layer in layers if layer.node.graph is graph]
-        problem, left = _problem(graph, here, facts, wishes)
+        problem, left = _problem(graph, here, facts, wishes, main)
         skips.extend(left)
         solution = minimise(problem.sizes, problem.factors)
+        if math.isinf(solution.cost):  # it never should: each layer can be written on its own
+            skips.extend(Skip(layer.node, reasons.INEXPRESSIBLE_LAYOUT) for layer in here)
+            continue
         cost, bound = cost + solution.cost, bound + solution.bound
         choices[graph] = problem.choices(solution.values)
         for choice in choices[graph]:
@@ -106,7 +111,7 @@ def solve(
 
 
 def _problem(
-    graph: ir.Graph, layers: Sequence[FullyConnected], facts: Facts, wishes: Wishes
+    graph: ir.Graph, layers: Sequence[FullyConnected], facts: Facts, wishes: Wishes, main: ir.Graph | None = None
 ) -> tuple[_Problem, list[Skip]]:
     """The problem of a graph, without the layers that cannot be written even on their own."""
     left: list[Skip] = []
@@ -119,7 +124,7 @@ def _problem(
             if unit.layer is not None and not any(_stands_alone(option, region.costs) for option in unit.options)
         }
         if not impossible:
-            return _Problem(region, exposes=wishes.io == "nchw"), left
+            return _Problem(region, exposes=wishes.io == "nchw" and graph is main), left
         if any(tokens[node] == "batch" for node in impossible):  # it merges dims, which not every Reshape can say
             tokens.update(dict.fromkeys(impossible, "width"))
             continue
@@ -183,13 +188,16 @@ class _Problem:
         written = [own] if writer is None else [_of(option.writes, value) or own for option in writer.options]
         read = [[_of(option.reads, value) for option in unit.options] for unit in readers]
         as_it_is = self._is_read_elsewhere(value, readers)
-        if len(readers) == 1 and not as_it_is:
+        given = value.is_graph_output()
+        if len(readers) == 1 and not as_it_is and not given:
             table = [[0.0 if q is None else self._convert(value, p, q) for q in read[0]] for p in written]
             self._add([writer, readers[0]], table)
         elif not readers:
-            self._add([writer], [self._convert(value, p, own) if as_it_is else 0.0 for p in written])
+            cost = self._costs.convert if as_it_is else self._convert
+            self._add([writer], [cost(value, p, own) if as_it_is or given else 0.0 for p in written])
         else:
-            self._shared(value, writer, written, readers, read, own if as_it_is else None)
+            needed = as_it_is or (given and not self._exposes)
+            self._shared(value, writer, written, readers, read, own if needed else None)
 
     def _shared(
         self,
@@ -209,17 +217,26 @@ class _Problem:
             sets = [s for s in sets if needed.movement in s]
         variable = len(self.sizes)
         self.sizes.append(len(sets))
-        made = [[sum(self._convert(value, p, kinds[q], alone=len(s) == 1) for q in s) for s in sets] for p in written]
+        made = [[self._made(value, p, [kinds[q] for q in s]) for s in sets] for p in written]
         self._add([writer], made, variable)
         for unit, wants in zip(readers, read, strict=True):
             table = [[0.0 if q is None or q.movement in s else math.inf for s in sets] for q in wants]
             self._add([unit], table, variable)
 
-    def _convert(self, value: ir.Value, have: Layout, want: Layout, *, alone: bool = True) -> float:
+    def _made(self, value: ir.Value, have: Layout, wanted: Sequence[Layout]) -> float:
+        """The cost of a set of layouts that exist of a value, and of the one that the caller is given."""
+        if value.is_graph_input() and len(wanted) == 1:
+            return self._convert(value, have, wanted[0])
+        cost = sum(self._costs.convert(value, have, want) for want in wanted)
+        if not value.is_graph_output() or any(is_logical(want) for want in wanted):
+            return cost
+        return cost + self._convert(value, have, logical(have.source_shape))
+
+    def _convert(self, value: ir.Value, have: Layout, want: Layout) -> float:
         """The cost of a conversion; none where the caller does it, as he can for one layout of an input or output."""
         cost = self._costs.convert(value, have, want)
         end = value.is_graph_input() or (value.is_graph_output() and is_logical(want))
-        free = self._exposes and alone and end and math.isfinite(cost) and self._costs.is_exposable(have, want)
+        free = self._exposes and end and math.isfinite(cost) and self._costs.is_exposable(have, want)
         return 0.0 if free else cost
 
     def _add(self, units: Sequence[Unit | None], table: object, *more: int) -> None:
@@ -234,10 +251,10 @@ class _Problem:
         self.factors.append(Factor((*variables, *more), array))
 
     def _is_read_elsewhere(self, value: ir.Value, readers: Sequence[Unit]) -> bool:
-        """Whether anything but the units reads the value: opaque nodes, bodies, the caller."""
+        """Whether anything but the units reads the value: opaque nodes and bodies."""
         nodes = {node for unit in readers for node in (unit.layer.absorbed if unit.layer else (unit.anchor,))}
         others = (use.node for use in value.uses())
-        return value.is_graph_output() or any(n not in nodes and n not in self._dying for n in others)
+        return any(n not in nodes and n not in self._dying for n in others)
 
 
 def _of(pairs: Sequence[tuple[ir.Value, Layout]], value: ir.Value) -> Layout | None:

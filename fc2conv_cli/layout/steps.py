@@ -159,3 +159,17 @@ def _whole_axes_order(view: View) -> tuple[int, ...] | None:
         perm.extend(i for f in a if (i := owner[f.label]) not in perm)
     perm.extend(units)
     return tuple(perm) if [f.label for i in perm for f in view.source[i]] == flat else None
+
+
+def is_exposable(view: View) -> bool:
+    """Whether the caller of a model can do a view in place of the model, so that an input or output becomes 4-D.
+
+    Between four axes and four only a Transpose is taken for a layout: anything else would give an image that comes as
+    it should another shape. A file cannot declare a dim that is a product (6*N), and what it is made of would be lost.
+    """
+    chain = steps(view)
+    if not chain or any(step.argument == COMPUTED for step in chain):
+        return False
+    if any(size.static is None and len(size.symbols) * size.coefficient > 1 for size in view.target_shape):
+        return False
+    return len(view.source) != len(view.target) or all(step.op == "Transpose" for step in chain)

@@ -94,9 +94,9 @@ def _layout_count(console: Console, report: ConversionReport | InspectionReport)
         return
     _line(
         console,
-        f"layout nodes: {before.transposes} Transpose, {before.reshapes} Reshape, Squeeze or the like before; "
-        f"{after.transposes} and {after.reshapes} after; bytes that they move: {_sum(before.bytes_moved)} before, "
-        f"{_sum(after.bytes_moved)} after",
+        f"layout nodes: Transpose {before.transposes} -> {after.transposes}, "
+        f"Reshape, Squeeze and the like {before.reshapes} -> {after.reshapes}; "
+        f"bytes that Transposes read and write: {_sum(before.bytes_moved)} -> {_sum(after.bytes_moved)}",
     )
     _interface(console, report.interface)
 
@@ -160,8 +160,9 @@ def _plan(console: Console, plan: Plan, verbose: bool) -> None:
 def _layout_line(plan: Plan) -> str:
     """How good the choice of layouts is known to be."""
     gap = plan.gap
-    proof = "the cheapest combination" if gap == 0 else f"at most {gap:.1%} above the cheapest combination"
-    return f"layouts: {proof} of {plan.options:,} options at {plan.units:,} nodes"
+    proof = "the cheapest" if gap == 0 else f"at most {gap:.1%} above the cheapest"
+    ways = f"{plan.options:,} considered ways in which {plan.units:,} nodes can work"
+    return f"layouts: {proof} of all combinations of {ways}"
 
 
 def _layer_row(planned: PlannedLayer) -> tuple[str, ...]:
@@ -201,21 +202,19 @@ def _count_others(console: Console, skips: list[Skip]) -> None:
 def _verification(console: Console, report: VerifyReport, verbose: bool) -> None:
     if report.export is not None:
         _export(console, report.export, verbose)
-        _line(console, "rewrite: the exported ONNX against the converted one")
+        _line(console, "rewrite deviation, exported ONNX to converted ONNX:")
     _comparison(console, report, verbose)
 
 
 def _export(console: Console, report: VerifyReport, verbose: bool) -> None:
     """The export step: one line if all is well, and everything if not."""
+    title = "export deviation, PyTorch to exported ONNX:"
     compared = [output.worst.max_relative for output in report.outputs if output.worst is not None]
     if report.passed and not verbose and compared:
-        cases = f"{report.runs} runs in {report.engine}"
-        _line(
-            console, f"export: PyTorch against the exported ONNX: {_number(max(compared))} of max |ref|, same ({cases})"
-        )
+        _line(console, f"{title} {_number(max(compared))} of max |ref|, same in {report.runs} runs")
         _notes(console, report.notes)
         return
-    _line(console, "export: PyTorch against the exported ONNX, which nothing has rewritten")
+    _line(console, title)
     _comparison(console, report, verbose)
 
 

@@ -18,7 +18,12 @@ def adapted(converted: Model, original: Model) -> tuple[Model, tuple[str, ...]]:
         converted: The model to judge.
         original: The model to compare with.
     """
-    layout = recorded(converted.metadata).since(recorded(original.metadata))
+    noted = recorded(converted.metadata).since(recorded(original.metadata))
+    inputs, outputs = ({port.name for port in ports} for ports in (converted.inputs, converted.outputs))
+    layout = IoLayout(
+        {name: moves for name, moves in noted.inputs.items() if name in inputs},
+        {name: moves for name, moves in noted.outputs.items() if name in outputs},
+    )
     if not layout.inputs and not layout.outputs:
         return converted, ()
     named = ", ".join(map(repr, (*layout.inputs, *layout.outputs)))

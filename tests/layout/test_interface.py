@@ -9,7 +9,7 @@ import onnx
 import pytest
 from helpers import assert_close, converted, model, ops, random, run, value
 from networks import Net, channels_last, encoder, mlp
-from onnx import helper
+from onnx import TensorProto, helper
 
 from fc2conv_cli import convert, inspect, verify
 from fc2conv_cli.io_layout import KEY
@@ -79,8 +79,30 @@ def test_an_input_that_is_read_in_two_layouts_stays(tmp_path: Path) -> None:
     proto = model(nodes, [value("x", ["N", 4])], [value("y", ["N", 4])], constants)
     path, report = converted(proto, tmp_path, wishes=NCHW)
     assert report.verified
-    assert report.interface == ()
+    assert [change.name for change in report.interface] == ["y"]
     assert dims(onnx.load(path).graph.input[0]) == ["N", 4]
+
+
+def test_an_image_that_is_flattened_keeps_its_kernel(tmp_path: Path) -> None:
+    net = Net()
+    h = net("Relu", net.linear(net("Flatten", "x"), 3 * 8 * 8, 16, gemm=True))
+    path, report = converted(net.build(["N", 3, 8, 8], net.linear(h, 16, 5)), tmp_path, wishes=NCHW)
+    assert report.verified
+    assert (report.layout_after.transposes, report.layout_after.reshapes) == (0, 0)
+    assert [change.name for change in report.interface] == ["y"]
+    assert dims(onnx.load(path).graph.input[0]) == ["N", 3, 8, 8]
+
+
+def test_an_output_that_a_later_layer_reads_stays_as_it_is_stored(tmp_path: Path) -> None:
+    net = Net()
+    x = net("Conv", net("Transpose", "x", perm=[0, 3, 1, 2]), net.constant(random((4, 3, 1, 1))))
+    h = net("Relu", net.linear(net("Transpose", x, perm=[0, 2, 3, 1]), 4, 6))
+    proto = net.build(["N", 5, 5, 3], net.linear(net("Flatten", h), 6 * 25, 3, gemm=True))
+    proto.graph.output.append(value(h, ["N", 5, 5, 6]))
+    path, report = converted(proto, tmp_path, wishes=NCHW)
+    assert report.verified
+    assert (report.layout_after.transposes, report.layout_after.reshapes) == (0, 0)
+    assert dims(onnx.load(path).graph.output[1]) == ["N", 6, 5, 5]
 
 
 def test_an_output_that_is_read_inside_as_well(tmp_path: Path) -> None:
@@ -118,6 +140,10 @@ def test_verify_knows_it_later_and_after_a_second_conversion(tmp_path: Path, aga
         '{"inputs": {"x": [["Reshape", [7]]]}}',
         '{"inputs": {"x": [["Explode", [1]]]}}',
         '{"inputs": {"x": [["Unsqueeze", [2, 3]]]}}',
+        '{"inputs": {"x": [["Unsqueeze", [1000000000000000000000]]]}}',
+        '{"inputs": {"x": [["Reshape", [Infinity]]]}}',
+        '{"outputs": {"y": [["Squeeze", [100000000000000000000000]]]}}',
+        '{"inputs": ' + "[" * 100_000,
     ],
 )
 def test_a_note_that_says_something_else_does_not_pass(tmp_path: Path, note: str) -> None:
@@ -143,3 +169,48 @@ def test_inspect_says_what_would_change(tmp_path: Path) -> None:
     text = str(report)
     assert "the interface changes (--io-layout nchw): input 'x' was [N, 16], is now [N, 16, 1, 1]" in text
     assert (report.layout_after.transposes, report.layout_after.reshapes) == (0, 0)
+
+
+def test_a_loop_keeps_what_its_body_is_given(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Softmax", ["carried"], ["s"], axis=1),
+        helper.make_node("MatMul", ["w", "s"], ["a"], name="fc"),
+        helper.make_node("Add", ["a", "carried"], ["next"]),
+        helper.make_node("Identity", ["again"], ["go_on"]),
+    ]
+    counters = [value("i", [], TensorProto.INT64), value("again", [], TensorProto.BOOL)]
+    body = helper.make_graph(
+        nodes,
+        "body",
+        [*counters, value("carried", ["N", 4, 4])],
+        [value("go_on", [], TensorProto.BOOL), value("next", ["N", 4, 4])],
+    )
+    loop = helper.make_node("Loop", ["n", "go", "x"], ["y"], body=body, name="loop")
+    constants = {"w": random((4, 4)), "n": np.array(2), "go": np.array(True)}
+    proto = model([loop], [value("x", ["N", 4, 4])], [value("y", ["N", 4, 4])], constants)
+    _, keep = converted(proto, tmp_path)
+    _, nchw = converted(proto, tmp_path, wishes=NCHW)
+    assert nchw.verified
+    assert nchw.layout_after == keep.layout_after
+
+
+def test_a_dim_that_no_file_can_declare_stays_inside(tmp_path: Path) -> None:
+    net = Net()
+    proto = net.build(["N", 6, 4], net("Softmax", net.linear("x", 4, 4), axis=1))
+    path, report = converted(proto, tmp_path, wishes=Wishes(tokens="batch", io="nchw"))
+    assert report.interface == ()
+    assert convert(path, tmp_path / "again.onnx", wishes=Wishes(tokens="batch")).passed
+
+
+def test_what_the_file_says_of_inputs_and_outputs_is_kept(tmp_path: Path) -> None:
+    proto = mlp(1)
+    for port in (*proto.graph.input, *proto.graph.output):
+        port.doc_string = f"what {port.name} is"
+        port.type.denotation = "TENSOR"
+        port.metadata_props.add(key="unit", value="px")
+    for wishes in (Wishes(), NCHW):
+        graph = onnx.load(converted(proto, tmp_path, wishes=wishes)[0]).graph
+        for port in (*graph.input, *graph.output):
+            assert port.doc_string == f"what {port.name} is"
+            assert port.type.denotation == "TENSOR"
+            assert [(entry.key, entry.value) for entry in port.metadata_props] == [("unit", "px")]

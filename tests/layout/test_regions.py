@@ -97,6 +97,36 @@ def top(net: Net, x: str) -> str:
     return net("Add", "values", net("Cast", "indices", to=1))
 
 
+@pytest.mark.parametrize("wishes", [Wishes(), Wishes(tokens="batch")])
+def test_normalisation_between_layers_stays_one_node_in_4d(tmp_path: Path, wishes: Wishes) -> None:
+    net, x = Net(), "x"
+    for _ in range(2):
+        x = net("Relu", net.norm(net.linear(x, 8, 8), 8))
+    proto = net.build(["N", 8], net.linear(x, 8, 8))
+    _, after = convert_and_count(proto, tmp_path, wishes)
+    assert after == (0, 2)
+    assert ops(tmp_path / "out.onnx").count("LayerNormalization") == 2
+
+
+def test_normalisation_of_tokens_in_the_batch_stays_one_node_in_4d(tmp_path: Path) -> None:
+    net = Net()
+    x = net.linear(net.norm(net.linear("x", 8, 6), 6), 6, 8)
+    _, after = convert_and_count(net.build(["N", 4, 8], x), tmp_path, Wishes(tokens="batch"))
+    assert after == (0, 2)
+
+
+def test_a_class_token_is_concatenated_in_4d(tmp_path: Path) -> None:
+    net = Net()
+    x = net("Conv", "x", net.constant(random((8, 3, 2, 2))), strides=[2, 2])
+    x = net("Transpose", net.reshape(x, 0, 8, -1), perm=[0, 2, 1])
+    size = net("Gather", net("Shape", x), net.constant(np.array([0])), axis=0)
+    shape = net("Concat", size, net.constant(np.array([1, 8])), axis=0)
+    token = net("Expand", net.constant(random((1, 1, 8))), shape)
+    x = net("Add", net("Concat", token, x, axis=1), net.constant(random((1, 10, 8))))
+    _, after = convert_and_count(net.build(["N", 3, 6, 6], net.linear(x, 8, 8)), tmp_path)
+    assert after[0] == 1
+
+
 RULES: dict[str, Callable[[Net, str], str]] = {
     "Softmax": lambda net, x: net("Softmax", x, axis=-1),
     "ReduceMax that keeps its axis": lambda net, x: net("ReduceMax", x, axes=[2]),
@@ -210,3 +240,56 @@ def test_tokens_that_cannot_be_merged_go_to_the_width(tmp_path: Path) -> None:
     proto = net.build(["N", 3, "S", 5], net("MatMul", "x", net.constant(random((3, 5, 4)))))
     _, report = converted(proto, tmp_path, wishes=Wishes(tokens="batch"))
     assert len(report.plan.layers) == 1
+
+
+def test_sizes_of_a_split_that_are_known_at_run_time(tmp_path: Path) -> None:
+    net = Net()
+    net.nodes.append(helper.make_node("Split", ["x", "sizes"], ["a", "b"], axis=1, name="split"))
+    y = net.linear("a", 4, 4)
+    proto = net.build(["N", 6, 4], y)
+    proto.graph.input.append(value("sizes", [2], TensorProto.INT64))
+    proto.graph.output.append(value("b", ["N", None, 4]))
+    for tokens in ("width", "batch"):
+        path, _ = converted(proto, tmp_path, wishes=Wishes(tokens=tokens), verify=False)
+        x = {"x": random((3, 6, 4)), "sizes": np.array([2, 4])}
+        assert_close(run(path, x), run(proto, x))
+
+
+def test_two_layouts_that_only_the_files_own_one_lies_between(tmp_path: Path) -> None:
+    net = Net()
+    a = net("MatMul", "x", net.constant(random((4, 5, 2))))
+    proto = net.build(["N", 4, "S", 5], net("MatMul", a, net.constant(random((2, 6)))))
+    proto.graph.node.append(helper.make_node("Neg", [a], ["z"]))
+    proto.graph.output.append(value("z", ["N", 4, "S", 2]))
+    _, report = converted(proto, tmp_path, wishes=Wishes(tokens="batch"))
+    assert report.verified
+    assert report.plan.cost < 1000
+
+
+@pytest.mark.parametrize("axes", [(), ("",)])
+def test_axes_that_are_left_out(tmp_path: Path, axes: tuple[str, ...]) -> None:
+    net = Net()
+    h = net.linear("x", 6, 8)
+    proto = net.build(["N", 4, 6], net("Add", h, net("ReduceMean", h, *axes)))
+    proto.opset_import[0].version = 18
+    _, report = converted(proto, tmp_path)
+    assert report.verified
+
+
+def test_a_part_of_a_shape_that_is_empty(tmp_path: Path) -> None:
+    net = Net()
+    h = net.linear("x", 6, 8)
+    none = net("Cast", net("Shape", h, start=2, end=1), to=1)
+    proto = net.build(["N", 4, 6], net("Mul", h, net("Add", net("ReduceSum", none, keepdims=0), net.number(1))))
+    _, report = converted(proto, tmp_path)
+    assert report.verified
+
+
+def test_no_positions_stay_no_positions(tmp_path: Path) -> None:
+    net = Net()
+    h = net.linear("x", 4, 4)
+    zero, one = net.constant(np.array([0])), net.constant(np.array([1]))
+    proto = net.build(["N", 6, 4], net.linear(net("Slice", h, zero, zero, one), 4, 4))
+    _, report = converted(proto, tmp_path, wishes=Wishes(tokens="batch"))
+    assert report.verified
+    assert [skip.reason.code for skip in report.plan.left] == ["FC2C-EMPTY"]

@@ -51,10 +51,13 @@ class Eager:
             problem = f"the model is called with {given} tensors, and its export takes {len(inputs)}"
             raise ExportError(path, problem, hint="Save the model with tensors as its only inputs.")
         try:
-            made = len(self._call(leaves))
+            returned = self._call(leaves)
         except Exception as error:  # the model may raise anything
             problem = f"PyTorch cannot run the model on its own example inputs: {what_failed(error)}"
             raise ExportError(path, problem, hint="Save it again with inputs that it takes.") from error
+        numbers = [leaf for leaf in returned if isinstance(leaf, torch.Tensor | int | float)]
+        self._wanted = torch.Tensor | int | float if len(numbers) == len(outputs) else torch.Tensor
+        made = sum(isinstance(leaf, self._wanted) for leaf in returned)
         if made != len(outputs):
             problem = f"the model returns {made} tensors, and its export {len(outputs)}"
             raise ExportError(path, problem, hint="Return tensors only, each of them once.")
@@ -71,17 +74,18 @@ class Eager:
         tensors = iter([_tensor(feeds[port.name]) for port in self.inputs])
         leaves = [next(tensors) if isinstance(leaf, torch.Tensor) else leaf for leaf in self._leaves]
         try:
-            arrays = [_array(tensor) for tensor in self._call(leaves)]
+            found = [leaf for leaf in self._call(leaves) if isinstance(leaf, self._wanted)]
+            arrays = [_array(torch.as_tensor(leaf)) for leaf in found]
         except Exception as error:
             raise RunError(f"PyTorch: {what_failed(error)}") from error
         return dict(zip((port.name for port in self.outputs), arrays, strict=True))
 
-    def _call(self, leaves: list[Any]) -> list[torch.Tensor]:
-        """The tensors that it returns, out of whatever lists and dicts they are in."""
+    def _call(self, leaves: list[Any]) -> list[Any]:
+        """What it returns, out of whatever lists and dicts it is in."""
         args, kwargs = pytree.tree_unflatten(leaves, self._spec)
         with quiet(verbose=self._verbose), torch.no_grad():
             returned = self._network.module(*args, **kwargs)
-        return [leaf for leaf in pytree.tree_leaves(returned) if isinstance(leaf, torch.Tensor)]
+        return pytree.tree_leaves(returned)
 
 
 def _tensor(array: Array) -> torch.Tensor:

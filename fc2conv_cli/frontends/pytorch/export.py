@@ -84,26 +84,10 @@ def _export_program(path: Path, program: ExportedProgram, network: Network, targ
         written = torch.onnx.export(program, dynamo=True, verbose=False, **options)
         assert written is not None
         model: ir.Model = written.model
-        _name_dims(model, network)
         ClearMetadataAndDocStringPass()(model)  # the exporter notes the folders of this machine
         written.save(str(target))
     except Exception as error:  # torch raises whatever the model leads it to
         raise _not_exported(path, error, program) from error
-
-
-def _name_dims(model: ir.Model, network: Network) -> None:
-    """Give the dynamic dims the names that the user gave them; the exporter made up its own."""
-    own: dict[str, str] = {}
-    for value, axes in zip(model.graph.inputs, network.dims, strict=False):
-        for axis, name in axes.items():
-            dim = value.shape[axis] if value.shape is not None else None
-            if isinstance(dim, ir.SymbolicDim) and dim.value:
-                own[dim.value] = name
-    values = [*model.graph.inputs, *model.graph.outputs, *(v for node in model.graph for v in node.outputs)]
-    for value in {id(v): v for v in values}.values():
-        for axis, dim in enumerate(value.shape or ()):
-            if isinstance(dim, ir.SymbolicDim) and dim.value in own and value.shape is not None:
-                value.shape[axis] = ir.SymbolicDim(own[dim.value])
 
 
 def _export_torchscript(path: Path, network: Network, target: Path, opset: int | None) -> None:
@@ -116,7 +100,7 @@ def _export_torchscript(path: Path, network: Network, target: Path, opset: int |
     options: dict[str, Any] = {} if opset is None else {"opset_version": opset}
     try:
         torch.onnx.export(
-            network.module,
+            _as_exporter_takes_it(network.module, network.args),
             network.args,
             str(target),
             dynamo=False,
@@ -129,6 +113,27 @@ def _export_torchscript(path: Path, network: Network, target: Path, opset: int |
         ir.save(model, target)
     except Exception as error:  # torch raises whatever the model leads it to
         raise _not_exported(path, error, network.module) from error
+
+
+class _Call(torch.nn.Module):
+    """Calls a module with the arguments that it is given, leaves the others to their defaults, and returns no dict."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, *args: torch.Tensor) -> Any:
+        returned = self.module(*args)
+        return tuple(returned.values()) if isinstance(returned, dict) else returned
+
+
+def _as_exporter_takes_it(module: torch.jit.ScriptModule, args: tuple[Any, ...]) -> torch.jit.ScriptModule:
+    """The module itself, or a trace of a call: the exporter wants all arguments, takes no None, and knows no dict."""
+    forward: Any = module.forward
+    gives_dict = str(forward.schema.returns[0].type).startswith("Dict")
+    if len(forward.schema.arguments) == len(args) + 1 and not gives_dict:
+        return module
+    return torch.jit.trace(_Call(module), args, check_trace=False)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def _not_exported(path: Path, error: Exception, model: ExportedProgram | torch.jit.ScriptModule) -> ExportError:

@@ -50,7 +50,7 @@ def make(name: str) -> nn.Module:
     factory = _find(name, module_name, path)
     try:
         made = factory() if callable(factory) and not isinstance(factory, nn.Module) else factory
-    except Exception as error:  # the user's code may raise anything
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
         problem = f"--model {name}: the factory failed: {type(error).__name__}: {_one_line(error)}"
         raise UsageError(problem, hint=f"{_EXAMPLE} Wrap one that takes arguments in a function.") from error
     if not isinstance(made, nn.Module):
@@ -65,7 +65,7 @@ def _find(name: str, module_name: str, path: str) -> object:
     except ModuleNotFoundError as error:
         hint = "Give --import-path with the folder that the package or the .py file is in."
         raise UsageError(f"--model {name}: {error}", hint=hint) from error
-    except Exception as error:  # the user's code may raise anything
+    except (Exception, SystemExit) as error:  # a training script may read the command line
         problem = f"--model {name}: importing {module_name} failed: {type(error).__name__}: {_one_line(error)}"
         raise UsageError(problem, hint="Import it in Python to see where.") from error
     for attribute in path.split("."):
@@ -75,5 +75,5 @@ def _find(name: str, module_name: str, path: str) -> object:
     return found
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())[:300]

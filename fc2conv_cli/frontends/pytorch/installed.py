@@ -18,7 +18,14 @@ def require_torch(what: object) -> None:
     Raises:
         TorchMissingError: One of them is not installed.
     """
-    missing = [name for name in ("torch", "onnxscript") if find_spec(name) is None]
+    missing = [name for name in ("torch", "onnxscript") if not _is_there(name)]
     if missing:
         hint = f"Install it: {COMMAND}"
         raise TorchMissingError(f"{what}: this is a PyTorch model, and {' and '.join(missing)} is missing", hint=hint)
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ValueError:  # somebody put None in its place, to keep it from being imported
+        return False

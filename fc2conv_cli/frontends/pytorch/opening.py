@@ -28,7 +28,7 @@ from fc2conv_cli.frontends.pytorch.quiet import quiet
 from fc2conv_cli.frontends.pytorch.safetensors import load_safetensors
 from fc2conv_cli.frontends.pytorch.torchscript import load_torchscript
 from fc2conv_cli.timing import Stopwatch
-from fc2conv_cli.verification.runner import RunError, Runner
+from fc2conv_cli.verification.runner import Model, RunError, Runner
 
 
 @dataclass(frozen=True)
@@ -158,8 +158,14 @@ def _can_evaluate(module: nn.Module) -> bool:
 
 
 def _eager(path: Path, network: Network, target: Path, loading: Loading) -> Eager | None:
+    """With the inputs and outputs that onnxruntime sees, or where it has no kernels the reference evaluator."""
     try:
-        runner = Runner(target)
-    except RunError:  # the comparison of the ONNX files will say so
-        return None
+        runner: Model = Runner(target)
+    except RunError:
+        from fc2conv_cli.verification.reference import ReferenceRunner  # rarely needed, and slow to import
+
+        try:
+            runner = ReferenceRunner(target)
+        except RunError:  # the comparison of the ONNX files will say so
+            return None
     return Eager(path, network, runner.inputs, runner.outputs, verbose=loading.verbose)

@@ -8,8 +8,11 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from fc2conv_cli.frontends.pytorch.archive import members
+
 _PICKLES_AT_MOST = 16
 """A file of the old format is a handful of pickles, one after the other, and then raw numbers."""
+_GETS = frozenset({"BINGET", "LONG_BINGET"})
 _TEXTS = frozenset({"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE", "STRING", "BINSTRING"})
 
 
@@ -25,22 +28,25 @@ def _pickles(path: Path) -> Iterator[io.BytesIO]:
     if not zipfile.is_zipfile(path):
         yield io.BytesIO(path.read_bytes())
         return
-    with zipfile.ZipFile(path) as archive:
-        for name in archive.namelist():
-            if name.endswith(".pkl"):
-                yield io.BytesIO(archive.read(name))
+    for _, content in members(path, lambda name: name.endswith(".pkl")):
+        yield io.BytesIO(content)
 
 
 def _names(pickle: io.BytesIO) -> Iterator[str]:
-    texts: list[str] = []
     for _ in range(_PICKLES_AT_MOST):
+        texts: list[object] = []
+        memo: list[object] = []
         try:
             for opcode, argument, _ in pickletools.genops(pickle):
                 if opcode.name in ("GLOBAL", "INST"):
                     yield str(argument).replace(" ", ".", 1)
-                elif opcode.name == "STACK_GLOBAL" and len(texts) > 1:
-                    yield ".".join(texts[-2:])
+                elif opcode.name == "STACK_GLOBAL":
+                    yield ".".join(map(str, texts[-2:]))
                 elif opcode.name in _TEXTS:
-                    texts.append(str(argument))
+                    texts.append(argument)
+                elif opcode.name == "MEMOIZE":  # of newer protocols, which number what they keep
+                    memo.append(texts[-1] if texts else None)
+                elif opcode.name in _GETS and isinstance(argument, int) and argument < len(memo):
+                    texts.append(memo[argument])
         except (ValueError, EOFError, IndexError, UnicodeDecodeError):  # the end of the pickles
             return

@@ -10,22 +10,26 @@ from __future__ import annotations
 import ast
 import json
 import re
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
+from fc2conv_cli.frontends.pytorch.archive import members, names
 
 _COMPILED = ("data/aotinductor/", ".so", ".dll", ".dylib", ".cubin", ".py")
 """Members that PyTorch would load as machine code, or run."""
+_NUMBERS = re.compile(r"data/(weights|constants)/(weight|tensor)_\d+$")
+"""Members that hold raw numbers, which may be large."""
 _OPERATOR = re.compile(r"torch\.ops\.[A-Za-z]\w*(\.[A-Za-z_]\w*){1,2}")
 _ARITHMETIC = re.compile(
     r"(_operator|math|torch|torch\.sym_\w+|torch\._sym_\w+)\."
     r"(add|sub|mul|truediv|floordiv|mod|pow|neg|pos|abs|eq|ne|lt|le|gt|ge|and_|or_|not_|getitem|trunc|ceil|floor|round"
     r"|sqrt|sym_\w+|_sym_\w+)"
 )
-_TOUCHES_FILES = re.compile(r"\b(from_file|save|load|_pickle\w*|system)\b")
+_REFUSED = re.compile(
+    r"\b(from_file|save|load|load_library|import_module|_pickle\w*|system)\b"
+    r"|\b__(?!i?(and|or|xor|lshift|rshift)__)"  # operators that aten spells as Python does
+)
 _NODES = (
     ast.Expression,
     *(
@@ -49,18 +53,19 @@ _IMPORTS = frozenset({"default_factory_module", "default_factory_name", "__enum_
 
 
 def complaint(path: Path) -> str | None:
-    """What in a program would run code, in words; None if nothing is found."""
-    names, texts = _members(path)
-    if (compiled := next((name for name in names if _is_compiled(name)), None)) is not None:
+    """What in a program would run code, in words; None if nothing is found.
+
+    Raises:
+        PyTorchFileError: The archive is damaged.
+    """
+    if (compiled := next(filter(_is_compiled, names(path)), None)) is not None:
         return f"{compiled!r} in it is compiled code"
-    for text in texts:
-        try:
-            content = json.loads(text)
-        except (ValueError, RecursionError):
-            continue  # torch will not read it either
-        found = next(_complaints(content), None)
-        if found is not None:
-            return found
+    try:
+        for _, text in members(path, _may_be_json):
+            if (found := next(_complaints(_json(text)), None)) is not None:
+                return found
+    except RecursionError:
+        return "it is nested too deeply to be looked through"
     return None
 
 
@@ -68,26 +73,9 @@ def _is_compiled(name: str) -> bool:
     return _COMPILED[0] in name or name.endswith(_COMPILED[1:])
 
 
-def _members(path: Path) -> tuple[list[str], list[bytes]]:
-    """All names, and the content of all JSON files, as Python and as PyTorch read the archive.
-
-    The two may read a forged archive differently, and PyTorch uses both.
-    """
-    names, texts = [], []
-    with zipfile.ZipFile(path) as archive:
-        for name in archive.namelist():
-            names.append(name)
-            if name.endswith(".json"):
-                texts.append(archive.read(name))
-    try:
-        reader = torch._C.PyTorchFileReader(str(path))
-    except RuntimeError:  # an archive of an older layout, which PyTorch reads through Python
-        return names, texts
-    for name in reader.get_all_records():
-        names.append(name)
-        if name.endswith(".json"):
-            texts.append(reader.get_record(name))
-    return names, texts
+def _may_be_json(name: str) -> bool:
+    """PyTorch takes whatever is in the folder of models for JSON, by any name."""
+    return "models/" in name or not _NUMBERS.search(name)
 
 
 def _complaints(content: Any) -> Iterator[str]:
@@ -116,7 +104,7 @@ def _complaints_of_text(key: str, text: str) -> Iterator[str]:
 
 def _is_operator(target: str) -> bool:
     if _OPERATOR.fullmatch(target):
-        return not _TOUCHES_FILES.search(target.removeprefix("torch.ops."))
+        return not _REFUSED.search(target.removeprefix("torch.ops."))
     return bool(_ARITHMETIC.fullmatch(target)) or _WORD.fullmatch(target) is not None
 
 
@@ -139,8 +127,9 @@ def _is_harmless(node: ast.AST) -> bool:
     return not isinstance(node, ast.Constant) or isinstance(node.value, int | float)
 
 
-def _json(text: str) -> Any | None:
+def _json(text: str | bytes) -> Any | None:
+    """What a text holds, if it is JSON; if it is not, PyTorch will not read it either."""
     try:
         return json.loads(text)
-    except (ValueError, RecursionError):
+    except ValueError:
         return None

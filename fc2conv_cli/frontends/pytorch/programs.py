@@ -31,23 +31,22 @@ def load_program(path: Path, *, unsafe: bool) -> Network:
         PyTorchFileError: It is damaged, or of a version that this PyTorch does not read.
     """
     if unsafe:
-        return network_of(_load(path))
+        return _load(path)
     if (found := complaint(path)) is not None:
         raise UnsafeFileError(path, f"loading it would run code: {found}", hint=_TRUST)
     with no_pickled_code() as refused:
         try:
-            program = _load(path)
+            return _load(path)
         except PyTorchFileError as error:
             if refused:
                 problem = f"it holds a pickle that would run code, which asks for {', '.join(dict.fromkeys(refused))}"
                 raise UnsafeFileError(path, problem, hint=_TRUST) from error
             raise
-    return network_of(program)
 
 
-def _load(path: Path) -> ExportedProgram:
+def _load(path: Path) -> Network:
     try:
-        return torch.export.load(path)
+        return network_of(torch.export.load(path))
     except Exception as error:  # torch raises whatever a damaged file leads it to
         said = (str(error).strip().splitlines() or [type(error).__name__])[0]
         problem = (

@@ -7,11 +7,13 @@ whole process, for as long as the block lasts.
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import sys
 import warnings
 from collections.abc import Iterator
+from typing import TextIO
 
 _LOGGERS = ("torch", "onnxscript")
 
@@ -29,13 +31,14 @@ def quiet(*, verbose: bool) -> Iterator[list[str]]:
     said: list[str] = []
     with contextlib.ExitStack() as stack:
         _flush()
-        sink = (_duplicate(2) if verbose else None) or os.open(os.devnull, os.O_WRONLY)
+        duplicate = _duplicate(2) if verbose else None
+        sink = os.open(os.devnull, os.O_WRONLY) if duplicate is None else duplicate
         stack.callback(os.close, sink)
         for descriptor in (1, 2):
             _redirect(descriptor, sink, stack)
-        stream = stack.enter_context(os.fdopen(os.dup(sink), "w", encoding="utf-8", errors="backslashreplace"))
-        stack.enter_context(contextlib.redirect_stdout(stream))
-        stack.enter_context(contextlib.redirect_stderr(stream))
+        instead = sys.stderr if verbose else None
+        stack.enter_context(contextlib.redirect_stdout(stack.enter_context(_Turned(sys.stdout, instead))))
+        stack.enter_context(contextlib.redirect_stderr(stack.enter_context(_Turned(sys.stderr, instead))))
         _gather_logs(said, stack)
         caught = stack.enter_context(warnings.catch_warnings(record=True))
         warnings.simplefilter("always")
@@ -43,7 +46,33 @@ def quiet(*, verbose: bool) -> Iterator[list[str]]:
             yield said
         finally:
             said.extend(_text(warning) for warning in caught or ())
-            stream.flush()
+            _flush()
+
+
+class _Turned(io.TextIOBase):
+    """A stream that goes elsewhere for a while, and is itself again afterwards.
+
+    It must outlive the block: PyTorch's loggers keep the stream that they find when PyTorch is first imported.
+    """
+
+    def __init__(self, stream: TextIO, instead: TextIO | None) -> None:
+        self._stream, self._target = stream, instead
+
+    def __exit__(self, *args: object) -> None:
+        self._target = self._stream
+
+    def write(self, text: str) -> int:
+        return len(text) if self._target is None else self._target.write(text)
+
+    def flush(self) -> None:
+        if self._target is not None:
+            self._target.flush()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def isatty(self) -> bool:
+        return False
 
 
 def _flush() -> None:

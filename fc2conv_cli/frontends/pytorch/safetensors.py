@@ -43,7 +43,7 @@ def load_safetensors(path: Path) -> dict[str, torch.Tensor]:
         if start > len(content):
             raise ValueError("it ends within its header")
         header = json.loads(content[8:start])
-        data = bytearray(memoryview(content)[start:])
+        data = memoryview(content)[start:]
         return {name: _tensor(name, entry, data) for name, entry in header.items() if name != "__metadata__"}
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RuntimeError) as error:
         hint = "Copy or save it again; compare the file sizes if it was copied."
@@ -51,7 +51,7 @@ def load_safetensors(path: Path) -> dict[str, torch.Tensor]:
         raise PyTorchFileError(path, problem, hint=hint) from error
 
 
-def _tensor(name: str, entry: dict[str, Any], data: bytearray) -> torch.Tensor:
+def _tensor(name: str, entry: dict[str, Any], data: memoryview) -> torch.Tensor:
     if entry["dtype"] not in _DTYPES:
         raise ValueError(f"tensor {name!r} is of the type {entry['dtype']!r}, which is not known here")
     dtype, shape = _DTYPES[entry["dtype"]], [int(size) for size in entry["shape"]]
@@ -61,5 +61,5 @@ def _tensor(name: str, entry: dict[str, Any], data: bytearray) -> torch.Tensor:
         raise ValueError(f"tensor {name!r} does not fit its place at bytes {begin} to {end}")
     if count == 0:
         return torch.empty(shape, dtype=dtype)
-    piece = bytearray(memoryview(data)[begin:end])  # a copy: PyTorch wants tensors aligned to their type
+    piece = bytearray(data[begin:end])  # a copy: PyTorch wants tensors aligned to their type
     return torch.frombuffer(piece, dtype=dtype).reshape(shape)

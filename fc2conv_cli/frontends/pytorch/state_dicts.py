@@ -17,6 +17,7 @@ _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "modul
 _PREFIXES = ("module.", "_orig_mod.", "model.")
 """What DataParallel, torch.compile and Lightning put in front of every name."""
 _LISTED = 8
+_HINT = "Name the factory that made the model of this file, with the same sizes."
 
 
 def is_state_dict(content: object) -> bool:
@@ -57,20 +58,17 @@ def fill(path: Path, module: nn.Module, weights: Mapping[str, Any]) -> tuple[str
         PyTorchFileError: Names or shapes do not fit.
     """
     weights, notes = _without_prefix(weights, module)
-    own = module.state_dict()
-    problems = [
-        *_listing("the file lacks", [name for name in own if name not in weights]),
-        *_listing("the model has no", [name for name in weights if name not in own]),
-        *_listing("of another shape:", _reshaped(own, weights)),
-    ]
+    problems = _listing("of another shape:", _reshaped(module.state_dict(), weights))
+    if not problems:
+        try:
+            found = module.load_state_dict(dict(weights), strict=False)
+        except Exception as error:  # a module may have a hook of its own
+            said = " ".join(str(error).split())
+            raise PyTorchFileError(path, f"its weights do not fit the model: {said}", hint=_HINT) from error
+        problems += _listing("the file lacks", found.missing_keys)
+        problems += _listing("the model has no", found.unexpected_keys)
     if problems:
-        hint = "Name the factory that made the model of this file, with the same sizes."
-        problem = "its weights do not fit the model:\n  " + "\n  ".join(problems)
-        raise PyTorchFileError(path, problem, hint=hint)
-    try:
-        module.load_state_dict(dict(weights))
-    except Exception as error:  # a module may have a hook of its own
-        raise PyTorchFileError(path, f"its weights do not fit the model: {' '.join(str(error).split())}") from error
+        raise PyTorchFileError(path, "its weights do not fit the model:\n  " + "\n  ".join(problems), hint=_HINT)
     return notes
 
 
