@@ -17,6 +17,7 @@ from networks import encoder
 from onnx import helper
 
 from fc2conv_cli import inspect
+from fc2conv_cli.frontends.source import Source
 from fc2conv_cli.layout.rules import Facts
 from fc2conv_cli.layout.solve import Wishes, _problem
 from fc2conv_cli.pipeline import _analyse, load
@@ -55,7 +56,7 @@ def networks(draw: st.DrawFn) -> onnx.ModelProto:
 def test_no_other_choice_costs_less(tmp_path_factory: pytest.TempPathFactory, proto: onnx.ModelProto) -> None:
     path = save(proto, tmp_path_factory.mktemp("m") / "m.onnx")
     loaded = load(path)
-    analysis = _analyse(path, loaded, (), ())
+    analysis = _analyse(Source(path, path), loaded, (), ())
     if not analysis.plan.layers:
         return
     layers = [p.layer for p in analysis.plan.layers]
