@@ -20,7 +20,7 @@ TOLERANCES = {"tensor(float)": (1e-5, 1e-5), "tensor(float16)": (1e-3, 5e-3)}
 """(atol, rtol) by type of an output, as the README says; anything else has to be equal."""
 
 SIZES = (1, 2, 3, 5)
-_RUNS = 32
+RUNS = 24
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
 
 Feeds = dict[str, np.ndarray]
@@ -71,7 +71,7 @@ def effect(original: Path, changed: Path) -> Effect:
         except Exception:
             return Effect("does not run at every size")
         for name, (array, kind) in expected.items():
-            worst = max(worst, _compared(array, actual[name], kind), key=lambda e: e.ratio)
+            worst = max(worst, _compared(array, actual[name], kind), key=lambda e: (e.ratio, e.allowed))
     return worst
 
 
@@ -107,7 +107,7 @@ def _feeds(session: Any) -> list[Feeds]:
     combinations = [dict(zip(symbols, sizes, strict=True)) for sizes in itertools.product(SIZES, repeat=len(symbols))]
     rng = np.random.default_rng(20_260)
     made = []
-    for _, sizes in zip(range(_RUNS), itertools.cycle(combinations), strict=False):
+    for _, sizes in zip(range(RUNS), itertools.cycle(combinations), strict=False):
         made.append({p.name: _drawn(p, sizes, rng) for p in ports})
     return made
 

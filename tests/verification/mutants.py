@@ -1,6 +1,7 @@
 """Ways to break a right conversion, each a small function on the ONNX model.
 
-It gives False where there is nothing to break. None of them asks whether the result is wrong: `effects.py` measures that.
+It gives False where there is nothing to break. None of them asks whether the result is wrong: `effects.py` measures
+that.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import ml_dtypes
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from subjects import ALPHA, BETA, Subject, array_of, has_initializer, layers
+from subjects import ALPHA, BETA, Subject, array_of, has_initializer, layers, save_external
 
 Change = Callable[[onnx.ModelProto, Subject], bool]
 """Breaks a model in place; False if it does not apply."""
@@ -109,10 +110,6 @@ def other_order(w: np.ndarray) -> np.ndarray:
     return w.reshape(out, height, width, channels).transpose(0, 3, 1, 2)
 
 
-def transposed(w: np.ndarray) -> np.ndarray:
-    return w.transpose(1, 0, 2, 3) if w.shape[0] == w.shape[1] else w
-
-
 def old(w: np.ndarray) -> np.ndarray:
     """As in a checkpoint before: near, but not the same."""
     noise = np.random.default_rng(5).standard_normal(w.shape) * 0.05 * w.astype(np.float64).std()
@@ -162,6 +159,16 @@ def no_bias(proto: onnx.ModelProto, _: Subject) -> bool:
         return False
     del node.input[8 if node.op_type == "QLinearConv" else 2 :]
     return True
+
+
+def transposed(proto: onnx.ModelProto, subject: Subject) -> bool:
+    """The weight of the first layer with as many outputs as inputs."""
+    for which, node in enumerate(layers(proto)):
+        reader, index = _kernel(proto, node)
+        out, channels = array_of(proto, reader.input[index]).shape[:2]
+        if out == channels:
+            return _on_kernel(lambda w: w.transpose(1, 0, 2, 3), which)(proto, subject)
+    return False
 
 
 def exchanged(proto: onnx.ModelProto, _: Subject) -> bool:
@@ -470,7 +477,7 @@ def stale_data(proto: onnx.ModelProto, subject: Subject, folder: Path) -> Path |
     written = []
     for each in (proto, older):
         data.unlink(missing_ok=True)
-        onnx.save(each, path, save_as_external_data=True, location=data.name, size_threshold=0)
+        save_external(each, path, data.name)
         written.append((path.read_bytes(), data.read_bytes()))
     path.write_bytes(written[0][0])  # the graph of the new one, the data of the old one
     return path if written[0][1] != written[1][1] else None
@@ -512,7 +519,7 @@ MUTANTS = [
     Mutant("two output channels swapped", _on_kernel(swap(0))),
     Mutant("two input channels swapped", _on_kernel(swap(1))),
     Mutant("one output channel zero", _on_kernel(one_channel_zero)),
-    Mutant("weight transposed", _on_kernel(transposed)),
+    Mutant("weight transposed", transposed),
     Mutant("kernel rotated", _on_kernel(lambda w: w[:, :, ::-1, ::-1])),
     Mutant("H and W of the kernel swapped", _on_kernel(lambda w: w.transpose(0, 1, 3, 2))),
     Mutant("kernel in channels-last order", _on_kernel(other_order)),

@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 from helpers import FLOAT, FLOAT16, SAMPLES, model, random, save, value
 from onnx import TensorProto, helper, numpy_helper
+from onnx.external_data_helper import set_external_data
 from quantised import integers, quantise_static, scales
 
 from fc2conv_cli import convert
@@ -175,3 +176,15 @@ def array_of(proto: onnx.ModelProto, name: str) -> np.ndarray:
 def has_initializer(proto: onnx.ModelProto, name: str) -> bool:
     """Whether there is one of that name."""
     return any(t.name == name for t in proto.graph.initializer)
+
+
+def save_external(proto: onnx.ModelProto, path: Path, data: str) -> Path:
+    """Save a model with its weights in a file of their own; sizes and axes stay, since onnxruntime infers shapes."""
+    for tensor in proto.graph.initializer:
+        if tensor.data_type != TensorProto.INT64:
+            if not tensor.HasField("raw_data"):
+                tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor), tensor.name))
+            set_external_data(tensor, data)
+    onnx.save(proto, path)
+    assert path.with_name(data).stat().st_size
+    return path
