@@ -40,7 +40,8 @@ LIMITS = """## What no run shows
 A comparison sees what it runs. By default dynamic dims are at 1 and 3: a model that is wrong at batch 5 only, or at the
 fifth token only, passes. Inputs are N(0, 1): so does one that is wrong for larger values only. In a quantised model
 one wrong weight may change the rounded output in one run of ten or of a hundred; that is why quantised models are
-compared on four times as many inputs. `--samples` takes more.
+compared on four times as many inputs. Of a large table that integers look up, a few dozen rows are read. `--samples`
+takes more.
 """
 
 

@@ -16,6 +16,7 @@ from onnx.external_data_helper import set_external_data
 from quantised import integers, quantise_static, scales
 
 from fc2conv_cli import convert
+from fc2conv_cli.layout.solve import Wishes
 
 ALPHA, BETA = 0.5, 2.0
 """Of the Gemm in the model `alpha`."""
@@ -38,11 +39,6 @@ class Subject:
     def proto(self) -> onnx.ModelProto:
         """A copy of the conversion, to be changed."""
         return onnx.ModelProto.FromString(_bytes(self.converted))
-
-    @property
-    def quantized(self) -> bool:
-        """Whether it rounds to integers."""
-        return any("Quant" in n.op_type or "QLinear" in n.op_type for n in self.proto().graph.node)
 
 
 @cache
@@ -143,6 +139,7 @@ BUILDERS: dict[str, Callable[[Path], onnx.ModelProto]] = {
     "alpha": lambda _: _alpha(),
     "two_heads": lambda _: _two_heads(),
     "tokens": lambda _: _tokens(),
+    "tokens_nchw": lambda _: _tokens(),
     "float16": lambda _: _half(),
     "qlinear": lambda _: _qlinear(),
     "qdq": lambda _: _qdq(),
@@ -150,12 +147,15 @@ BUILDERS: dict[str, Callable[[Path], onnx.ModelProto]] = {
 }
 """Each makes the original, with a folder for what it needs on the way. The first eight are in `sample_models/`."""
 
+_WISHES = {"tokens_nchw": Wishes(io="nchw")}
+"""The conversion has 4-D inputs and outputs, and `verify` has to know it of the file."""
+
 
 def prepare(name: str, folder: Path) -> Subject:
     """Build a model and convert it; fails if not every layer is converted and verified."""
     folder.mkdir(parents=True)
     original = save(BUILDERS[name](folder), folder / "original.onnx")
-    report = convert(original, folder / "converted.onnx")
+    report = convert(original, folder / "converted.onnx", wishes=_WISHES.get(name))
     assert report.verified
     assert report.plan.layers
     assert not report.plan.left
