@@ -97,7 +97,7 @@ class Comparing:
 def with_groups(command: Callable[..., None]) -> Callable[..., None]:
     """A command whose parameters of a group's type are replaced by the options of the group."""
     hints = get_type_hints(command, include_extras=True)
-    groups = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
     parameters: list[inspect.Parameter] = []
     for parameter in inspect.signature(command).parameters.values():
         if (group := groups.get(parameter.name)) is None:

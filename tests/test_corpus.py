@@ -9,7 +9,7 @@ import onnx
 import pytest
 from helpers import CORPUS, assert_close, run
 
-from fc2conv_cli import convert
+from fc2conv_cli import convert, verify
 
 MODELS = sorted((CORPUS / "onnx").glob("*.onnx"))
 
@@ -36,6 +36,8 @@ def feeds(proto: onnx.ModelProto, size: int) -> dict[str, np.ndarray]:
 def test_corpus(source: Path, tmp_path: Path) -> None:
     report = convert(source, tmp_path / "out.onnx")
     assert report.passed
+    assert report.verified
+    assert verify(source, tmp_path / "out.onnx").passed  # with the default settings: no false alarm
     assert report.plan.layers
     assert not report.plan.left
     original = onnx.load(source)

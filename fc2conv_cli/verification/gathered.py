@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,13 @@ Array = npt.NDArray[np.generic]
 
 _FEW_VALUES = 2
 """An integer output that takes no more is saturated, or nearly: it hides what happens before."""
+
+
+class Compared(NamedTuple):
+    """What one run came to: what is outside tolerance, if that can be measured, and whether nothing is amiss."""
+
+    outside: Deviation | None = None
+    agrees: bool = True
 
 
 @dataclass
@@ -74,24 +81,22 @@ class Gathered:
             notes.append(idle)
         return tuple(notes)
 
-    def add(self, reference: Any, converted: Any, where: str) -> Deviation | None:
-        """Take in one run; what is outside tolerance in it, if that can be measured."""
+    def add(self, reference: Any, converted: Any, where: str) -> Compared:
+        """Take in one run."""
         expected, actual = dict(_leaves(reference)), dict(_leaves(converted))
         self.changes.add(expected)
         if expected.keys() != actual.keys():
-            self._fail(f"has {len(actual)} elements, was {len(expected)}{where}")
-            return None
-        outside: Deviation | None = None
+            return self._fail(f"has {len(actual)} elements, was {len(expected)}{where}")
+        found = Compared()
         for place, ours in expected.items():
             theirs = actual[place]
             if ours.dtype != theirs.dtype:
-                self._fail(f"is {theirs.dtype}, was {ours.dtype}{where}")
+                found = self._fail(f"is {theirs.dtype}, was {ours.dtype}{where}")
             elif ours.shape != theirs.shape:
-                self._fail(f"has shape {list(theirs.shape)}, was {list(ours.shape)}{where}")
-            else:
-                deviation = self._measure(ours, theirs)
-                outside = outside if deviation.passed else deviation
-        return outside
+                found = self._fail(f"has shape {list(theirs.shape)}, was {list(ours.shape)}{where}")
+            elif not (deviation := self._measure(ours, theirs)).passed:
+                found = Compared(deviation, agrees=False)
+        return found
 
     def add_noise(self, floor: float | None, outside: Deviation | None) -> None:
         """Take in how much the original moves by itself in a run, and what was outside tolerance in that run."""
@@ -139,9 +144,10 @@ class Gathered:
             self.sums.add(ours, theirs)
         return deviation
 
-    def _fail(self, failure: str) -> None:
+    def _fail(self, failure: str) -> Compared:
         if failure not in self.failures:
             self.failures.append(failure)
+        return Compared(agrees=False)
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Array]]:

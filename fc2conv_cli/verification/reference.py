@@ -20,6 +20,7 @@ from onnx.reference.ops.op_conv import Conv as _Conv
 from onnx.reference.ops.op_dequantize_linear import DequantizeLinear_23
 
 from fc2conv_cli.verification.contrib import OPERATORS
+from fc2conv_cli.verification.interface import agree, shape_text
 from fc2conv_cli.verification.runner import Port, RunError
 
 Array = npt.NDArray[Any]
@@ -109,6 +110,10 @@ class ReferenceRunner:
             RunError: The model does not take these inputs.
         """
         names = [port.name for port in self.outputs]
+        for port in self.inputs:  # the evaluator takes any shape; onnxruntime and devices do not
+            if port.name in feeds and port.shape is not None and not agree(port.shape, feeds[port.name].shape):
+                fed = shape_text(feeds[port.name].shape)
+                raise RunError(f"input {port.name!r} is fed {fed}, and is declared as {shape_text(port.shape)}")
         try:
             with np.errstate(all="ignore"):
                 return dict(zip(names, self._evaluator.run(names, dict(feeds)), strict=True))

@@ -27,6 +27,12 @@ from fc2conv_cli.verification.noise import noise_floor
 from fc2conv_cli.verification.runner import Model, RunError
 from fc2conv_cli.verification.settings import Settings
 
+_MORE_IF_QUANTIZED = 4
+"""Times as many samples for a quantised model: it rounds most of what a wrong weight does away, in most runs."""
+
+Run = tuple[str, int]
+"""A run by its sizes, in words, and the number of its sample."""
+
 
 class Names(NamedTuple):
     """What the two models of a comparison are called."""
@@ -45,6 +51,7 @@ class Outcome:
         failures: What is wrong with the candidate as a whole.
         refusals: Sizes that the reference refuses, and why.
         said: What is to be said besides.
+        differs: Whether the last sample did.
     """
 
     cases: list[Sizes] = field(default_factory=list)
@@ -52,6 +59,7 @@ class Outcome:
     failures: list[str] = field(default_factory=list)
     refusals: list[tuple[Sizes, str]] = field(default_factory=list)
     said: tuple[str, ...] = ()
+    differs: bool = False
 
     def add(self, other: Outcome) -> None:
         """Take in more runs; what they refused does not matter."""
@@ -73,6 +81,39 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Runs:
+    """Which runs a comparison takes.
+
+    Attributes:
+        samples: What the user asked for.
+        quantized: Whether the models round to integers: onnxruntime then takes more.
+        slow: Whether the engine is; it is asked what the user asked for, and what differed in onnxruntime.
+        doubtful: What differed there.
+    """
+
+    samples: int
+    quantized: bool
+    slow: bool
+    doubtful: set[Run]
+
+    @property
+    def settled(self) -> bool:
+        """Whether one difference is enough: it confirms those that were seen before."""
+        return self.slow and bool(self.doubtful)
+
+    def at(self, sizes: Sizes) -> list[int]:
+        """The samples for these sizes."""
+        most = self.samples * (_MORE_IF_QUANTIZED if self.quantized else 1)
+        where = _sizes_text(sizes)
+        return [k for k in range(most) if k < self.samples or not self.slow or (where, k) in self.doubtful]
+
+    def differs(self, sizes: Sizes, k: int) -> None:
+        """Note a run that differs."""
+        if not self.slow:
+            self.doubtful.add((_sizes_text(sizes), k))
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Two models that have been loaded, and how to compare them.
 
@@ -84,6 +125,7 @@ class Comparison:
         gathered: Where the outputs go, by name.
         names: What the two are called.
         dims: The sizes that the user wants a dim to take.
+        runs: Which samples.
     """
 
     reference: Model
@@ -93,6 +135,7 @@ class Comparison:
     gathered: Mapping[str, Gathered]
     names: Names
     dims: Mapping[str, Sequence[int]]
+    runs: Runs
 
     def run_all(self) -> Outcome:
         """Run the inputs that are given, or else the usual sizes; where the original refuses some, also larger ones."""
@@ -131,7 +174,8 @@ class Comparison:
         outcome, feeding, facts = Outcome(), self.settings.feeding, self.facts
         recipe = Recipe(limit, facts.table_lengths, facts.masks, facts.lengths, feeding.distribution, feeding.ranges)
         for number, sizes in enumerate(cases):
-            for k in range(self.settings.samples):
+            for k in self.runs.at(sizes):
+                outcome.differs = False
                 feeds = sample(self.reference.inputs, sizes, recipe, (self.settings.seed, number, k))
                 if facts.quantized and feeding.distribution == "normal":
                     feeds = spread_out(feeds, k, besides=feeding.ranges)
@@ -140,6 +184,10 @@ class Comparison:
                 if k == 0:
                     outcome.cases.append(sizes)
                     self._run_overridden(feeds, sizes, outcome)
+                if outcome.differs:
+                    self.runs.differs(sizes, k)
+                    if self.runs.settled:
+                        return outcome
         return outcome
 
     def _run_overridden(self, feeds: Mapping[str, Array], sizes: Sizes, outcome: Outcome) -> None:
@@ -174,12 +222,13 @@ class Comparison:
         except RunError as error:
             outcome.failures.append(f"{self.names.candidate} does not run{where}, {self.names.reference} does: {error}")
             return False
-        outside = {name: self.gathered[name].add(value, actual[name], where) for name, value in expected.items()}
+        found = {name: self.gathered[name].add(value, actual[name], where) for name, value in expected.items()}
+        outcome.differs = outcome.differs or not all(one.agrees for one in found.values())
         outcome.runs += 1
-        if noise or any(outside.values()):
+        if noise or any(one.outside for one in found.values()):
             floors = noise_floor(self.reference, feeds, expected)
-            for name, deviation in outside.items():
-                self.gathered[name].add_noise(floors.get(name), deviation)
+            for name, one in found.items():
+                self.gathered[name].add_noise(floors.get(name), one.outside)
         return True
 
 

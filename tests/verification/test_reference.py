@@ -10,7 +10,8 @@ import pytest
 from helpers import SAMPLES, assert_close, matmul, model, random, run, save, value
 from onnx import TensorProto, helper
 
-from fc2conv_cli import verify
+from fc2conv_cli import Settings, verify
+from fc2conv_cli.verification import compare
 from fc2conv_cli.verification.reference import ReferenceRunner
 from fc2conv_cli.verification.runner import RunError
 
@@ -95,3 +96,74 @@ def test_a_real_difference_is_one_in_both(tmp_path: Path) -> None:
     report = verify(save(one, tmp_path / "one.onnx"), save(wrong, tmp_path / "wrong.onnx"))
     assert not report.passed
     assert report.engine == "onnxruntime"
+
+
+def test_it_refuses_what_the_model_is_not_declared_for(tmp_path: Path) -> None:
+    runner = ReferenceRunner(save(matmul([1, 4], random((4, 3))), tmp_path / "m.onnx"))
+    assert runner.run({"x": random((1, 4))})["y"].shape == (1, 3)
+    with pytest.raises(RunError, match=r"input 'x' is fed \[3, 4\], and is declared as \[1, 4\]"):
+        runner.run({"x": random((3, 4))})
+
+
+def batch_of_1(proto: onnx.ModelProto) -> onnx.ModelProto:
+    for port in (*proto.graph.input, *proto.graph.output):
+        port.type.tensor_type.shape.dim[0].dim_value = 1
+    return proto
+
+
+@pytest.mark.parametrize("reference", [False, True])
+def test_a_refusal_of_onnxruntime_is_not_overruled(tmp_path: Path, reference: bool) -> None:
+    def frozen_inside(proto: onnx.ModelProto) -> onnx.ModelProto:
+        proto.graph.initializer.append(onnx.numpy_helper.from_array(np.array([1, 1]), "one"))
+        proto.graph.node.insert(0, helper.make_node("Reshape", ["x", "one"], ["x1"]))
+        proto.graph.node[1].input[0] = "x1"
+        return proto
+
+    ours = save(rounded(), tmp_path / "a.onnx")
+    for wrong in (batch_of_1(rounded()), frozen_inside(rounded())):
+        report = verify(ours, save(wrong, tmp_path / "b.onnx"), settings=Settings(reference=reference))
+        assert not report.passed
+        assert report.engine == "onnxruntime"
+        assert "does not run at N=3, the original does" in report.failures[0]
+
+
+def rounded(step: float = 1.0) -> onnx.ModelProto:
+    """A number, rounded to integers; with another step it differs now and then."""
+    nodes = [
+        helper.make_node("Mul", ["x", "step"], ["m"]),
+        helper.make_node("QuantizeLinear", ["m", "s", "z"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["y"]),
+    ]
+    constants = {"s": np.float32(1).reshape(()), "z": np.int8(0).reshape(()), "step": np.float32(step).reshape(())}
+    return model(nodes, [value("x", ["N", 1])], [value("y", ["N", 1])], constants)
+
+
+def test_rounding_hides_a_fault_in_most_runs_so_there_are_more_of_them(tmp_path: Path) -> None:
+    ours, theirs = save(rounded(), tmp_path / "a.onnx"), save(rounded(1.01), tmp_path / "b.onnx")
+    assert verify(ours, ours).runs == 2 * 4 * 4
+    few = verify(ours, theirs, settings=Settings(samples=1))
+    assert few.passed, "or this test shows nothing: the fault is meant to be seldom"
+    report = verify(ours, theirs)
+    assert not report.passed
+    assert "in ONNX's reference evaluator, they differ too: 'y' by up to 1 " in report.notes[-1]
+
+
+def test_the_reference_evaluator_judges_every_run_that_differed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One run differs in onnxruntime, one beyond the samples that the evaluator is asked anyway."""
+    path, calls = save(rounded(), tmp_path / "a.onnx"), 0
+    real = compare.Runner.run
+
+    def now_and_then(self: compare.Runner, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        nonlocal calls
+        calls += 1
+        outputs = real(self, feeds)
+        return {"y": outputs["y"] + 1} if calls == 2 * 10 else outputs
+
+    monkeypatch.setattr(compare.Runner, "run", now_and_then)
+    report = verify(path, save(rounded(), tmp_path / "b.onnx"))
+    assert report.passed
+    assert report.engine == "ONNX's reference evaluator"
+    assert report.runs == 4 + 4 + 1
+    assert "in onnxruntime they differ" in report.notes[-1]

@@ -1,0 +1,190 @@
+"""The models whose right conversions are broken, or changed without harm, to see what the gate says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from helpers import FLOAT, FLOAT16, SAMPLES, model, random, save, value
+from onnx import TensorProto, helper, numpy_helper
+from onnx.external_data_helper import set_external_data
+from quantised import integers, quantise_static, scales
+
+from fc2conv_cli import convert
+from fc2conv_cli.layout.solve import Wishes
+
+ALPHA, BETA = 0.5, 2.0
+"""Of the Gemm in the model `alpha`."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model and its conversion.
+
+    Attributes:
+        name: What the table calls it.
+        original: Its file.
+        converted: The file that fc2conv wrote.
+    """
+
+    name: str
+    original: Path
+    converted: Path
+
+    def proto(self) -> onnx.ModelProto:
+        """A copy of the conversion, to be changed."""
+        return onnx.ModelProto.FromString(_bytes(self.converted))
+
+
+@cache
+def _bytes(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+def _alpha() -> onnx.ModelProto:
+    node = helper.make_node("Gemm", ["x", "w", "c"], ["y"], name="fc", alpha=ALPHA, beta=BETA)
+    constants = {"w": random((12, 6)), "c": random((6,))}
+    return model([node], [value("x", ["N", 12])], [value("y", ["N", 6])], constants)
+
+
+def _two_heads() -> onnx.ModelProto:
+    nodes = [
+        helper.make_node("Gemm", ["x", "w0", "b0"], ["h"], name="trunk"),
+        helper.make_node("Relu", ["h"], ["r"]),
+        helper.make_node("Gemm", ["r", "w1", "b1"], ["left"], name="left"),
+        helper.make_node("Gemm", ["r", "w2", "b2"], ["right"], name="right"),
+    ]
+    shapes = {"w0": (10, 16), "w1": (16, 4), "w2": (16, 4), "b0": (16,), "b1": (4,), "b2": (4,)}
+    constants = {name: random(shape, seed=i) for i, (name, shape) in enumerate(shapes.items())}
+    return model(
+        nodes, [value("x", ["N", 10])], [value("left", ["N", 4]), value("right", ["N", 4])], constants, opset=18
+    )
+
+
+def _tokens() -> onnx.ModelProto:
+    nodes = [
+        helper.make_node("MatMul", ["x", "w0"], ["m"], name="up"),
+        helper.make_node("Add", ["m", "b0"], ["a"]),
+        helper.make_node("Tanh", ["a"], ["t"]),
+        helper.make_node("MatMul", ["t", "w1"], ["n"], name="down"),
+        helper.make_node("Add", ["n", "b1"], ["y"]),
+    ]
+    constants = {"w0": random((8, 12)), "b0": random((12,)), "w1": random((12, 8)), "b1": random((8,))}
+    return model(nodes, [value("x", ["N", "S", 8])], [value("y", ["N", "S", 8])], constants)
+
+
+def _half() -> onnx.ModelProto:
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["m"], name="fc"),
+        helper.make_node("Add", ["m", "b"], ["y"]),
+    ]
+    constants = {"w": random((16, 6), np.float16), "b": random((6,), np.float16)}
+    return model(nodes, [value("x", ["N", 16], FLOAT16)], [value("y", ["N", 6], FLOAT16)], constants)
+
+
+def _qlinear() -> onnx.ModelProto:
+    constants = {"w": integers((32, 6), "int8", limit=60), **scales("uint8", "int8", 6, True)}
+    names = ["x", "xs", "xz", "w", "ws", "wz", "ys", "yz"]
+    node = helper.make_node("QLinearMatMul", names, ["y"], name="fc")
+    ports = [value("x", ["N", 32], TensorProto.UINT8)], [value("y", ["N", 6], TensorProto.UINT8)]
+    return model([node], *ports, constants)
+
+
+def _qdq() -> onnx.ModelProto:
+    def pair(source: str, name: str) -> list[onnx.NodeProto]:
+        return [
+            helper.make_node("QuantizeLinear", [source, f"{name}s", f"{name}z"], [f"{name}q"]),
+            helper.make_node("DequantizeLinear", [f"{name}q", f"{name}s", f"{name}z"], [f"{name}d"]),
+        ]
+
+    scale = np.random.default_rng(4).uniform(0.005, 0.02, 6).astype(np.float32)
+    constants: dict[str, np.ndarray] = {
+        "w": integers((16, 6), "int8"), "ws": scale, "wz": np.zeros(6, np.int8),
+        "b": integers((6,), "int32", limit=5000), "bs": scale * np.float32(0.02), "bz": np.zeros(6, np.int32),
+        "as": np.float32(0.02).reshape(()), "az": np.array(120, np.uint8),
+        "rs": np.float32(0.05).reshape(()), "rz": np.array(128, np.uint8),
+    }  # fmt: skip
+    nodes = [
+        helper.make_node("DequantizeLinear", ["w", "ws", "wz"], ["wd"], axis=1),
+        helper.make_node("DequantizeLinear", ["b", "bs", "bz"], ["bd"], axis=0),
+        *pair("x", "a"),
+        helper.make_node("Gemm", ["ad", "wd", "bd"], ["g"], name="fc"),
+        *pair("g", "r"),
+        helper.make_node("Identity", ["rd"], ["y"]),
+    ]
+    return model(nodes, [value("x", ["N", 16], FLOAT)], [value("y", ["N", 6], FLOAT)], constants, opset=18)
+
+
+def _sample(name: str) -> Callable[[Path], onnx.ModelProto]:
+    return lambda _: onnx.load(SAMPLES / f"{name}.onnx")
+
+
+def _quantised_digits(folder: Path) -> onnx.ModelProto:
+    options: dict[str, Any] = {"per_channel": True, "extra_options": {"ActivationSymmetric": False}}
+    return quantise_static("digits_cnn", (2, 1, 8, 8), folder, "QInt8", "QInt8", **options)
+
+
+_SAMPLES = (
+    "mlp", "digits_cnn", "squeeze_excitation", "convnext_block", "transformer_encoder", "vgg_head",
+    "textbook_image", "textbook_features",
+)  # fmt: skip
+
+BUILDERS: dict[str, Callable[[Path], onnx.ModelProto]] = {
+    **{name: _sample(name) for name in _SAMPLES},
+    "alpha": lambda _: _alpha(),
+    "two_heads": lambda _: _two_heads(),
+    "tokens": lambda _: _tokens(),
+    "tokens_nchw": lambda _: _tokens(),
+    "float16": lambda _: _half(),
+    "qlinear": lambda _: _qlinear(),
+    "qdq": lambda _: _qdq(),
+    "digits_cnn_int8": _quantised_digits,
+}
+"""Each makes the original, with a folder for what it needs on the way. The first eight are in `sample_models/`."""
+
+_WISHES = {"tokens_nchw": Wishes(io="nchw")}
+"""The conversion has 4-D inputs and outputs, and `verify` has to know it of the file."""
+
+
+def prepare(name: str, folder: Path) -> Subject:
+    """Build a model and convert it; fails if not every layer is converted and verified."""
+    folder.mkdir(parents=True)
+    original = save(BUILDERS[name](folder), folder / "original.onnx")
+    report = convert(original, folder / "converted.onnx", wishes=_WISHES.get(name))
+    assert report.verified
+    assert report.plan.layers
+    assert not report.plan.left
+    return Subject(name, original, folder / "converted.onnx")
+
+
+def layers(proto: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """The convolutions that fc2conv wrote."""
+    made = ("Conv", "QLinearConv", "ConvInteger")
+    return [n for n in proto.graph.node if n.op_type in made and any(p.key == "fc2conv.from" for p in n.metadata_props)]
+
+
+def array_of(proto: onnx.ModelProto, name: str) -> np.ndarray:
+    """A copy of an initializer."""
+    return numpy_helper.to_array(next(t for t in proto.graph.initializer if t.name == name)).copy()
+
+
+def has_initializer(proto: onnx.ModelProto, name: str) -> bool:
+    """Whether there is one of that name."""
+    return any(t.name == name for t in proto.graph.initializer)
+
+
+def save_external(proto: onnx.ModelProto, path: Path, data: str) -> Path:
+    """Save a model with its weights in a file of their own; sizes and axes stay, since onnxruntime infers shapes."""
+    for tensor in proto.graph.initializer:
+        if tensor.data_type != TensorProto.INT64:
+            if not tensor.HasField("raw_data"):
+                tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor), tensor.name))
+            set_external_data(tensor, data)
+    onnx.save(proto, path)
+    assert path.with_name(data).stat().st_size
+    return path
