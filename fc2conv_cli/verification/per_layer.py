@@ -1,0 +1,284 @@
+"""Every converted layer beside the original's: in the whole model, and alone on the original's own input.
+
+Some layers at a time get to be outputs of a copy of each graph. A tensor is dropped as soon as it has been measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fc2conv_cli.io_layout import IoLayout, move, recorded
+from fc2conv_cli.verification.compare import Settings
+from fc2conv_cli.verification.correspondence import Correspondence, Tap, correspondence
+from fc2conv_cli.verification.facts import Facts, facts_of
+from fc2conv_cli.verification.inputs import Sizes, integer_limits, larger_cases, sample, usual_cases
+from fc2conv_cli.verification.instrument import Engine, Instrumented, in_onnxruntime, in_reference
+from fc2conv_cli.verification.layer_report import LayerReport, LayersReport
+from fc2conv_cli.verification.metrics import Deviation, Tolerance, compare, tolerance_for
+from fc2conv_cli.verification.runner import Model, RunError
+
+Array = npt.NDArray[np.generic]
+Feeds = Mapping[str, Array]
+
+_AT_A_TIME = 16
+"""Layers that are outputs in one run: their tensors are in memory together, up to five for each."""
+_COARSEST_FIRST = ("bfloat16", "float16", "float32", "float64")
+
+
+def compare_layers(
+    original: Path, converted: Path, settings: Settings, cases: Sequence[Sizes] = (), facts: Facts | None = None
+) -> LayersReport:
+    """Run both models on the same inputs, one set for each choice of sizes, and compare layer by layer.
+
+    Quantised models in which a layer differs in onnxruntime are compared once more with sums in double precision, as
+    `compare_models` does.
+
+    Args:
+        original: The file to compare with; it must run.
+        converted: The file to judge.
+        settings: How to compare.
+        cases: Sizes of dynamic dims that the original runs at; found out if there are none.
+        facts: What bears on the comparison, if that is known already.
+    """
+    facts = facts or facts_of(original)
+    pair = _Pair(Instrumented(original), Instrumented(converted), settings, facts, tuple(cases))
+    found = correspondence(pair.original, pair.converted)
+    if not found.taps:
+        return LayersReport(found.basis, (), notes=found.notes)
+    report = pair.measure(found, in_onnxruntime, "onnxruntime")
+    if not (settings.reference or facts.quantized) or (report.runs and report.agrees):
+        return report
+    precise = pair.measure(found, in_reference, "ONNX's reference evaluator")
+    if not precise.runs:
+        return report
+    return precise
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Two files, and how to compare them."""
+
+    original: Instrumented
+    converted: Instrumented
+    settings: Settings
+    facts: Facts
+    cases: tuple[Sizes, ...]
+
+    @property
+    def coarsest(self) -> str:
+        """The coarsest float type that any output is computed in."""
+        found = set(self.facts.coarsest_floats.values())
+        return next((name for name in _COARSEST_FIRST if name in found), "float64")
+
+    def measure(self, found: Correspondence, engine: Engine, name: str) -> LayersReport:
+        """All taps in one engine."""
+        layout = recorded(self.converted.metadata).since(recorded(self.original.metadata))
+        try:
+            feeds, refused = self._inputs(engine, layout)
+        except RunError as error:
+            said = f"not compared layer by layer: {name} cannot load a model: {error}"
+            return LayersReport(found.basis, (), engine=name, notes=(*found.notes, said))
+        gathered = [_Gathered(tap, self.settings, self.coarsest) for tap in found.taps]
+        if feeds:
+            run = _Run(self.original, self.converted, engine, layout, feeds)
+            for i in range(0, len(gathered), _AT_A_TIME):
+                run.measure(gathered[i : i + _AT_A_TIME])
+        rows = (g.report() for g in gathered)
+        shown = tuple(row for row in rows if found.basis == "notes" or (row.measured and "float" in row.dtype))
+        return LayersReport(found.basis, shown, len(feeds), name, (*found.notes, *refused))
+
+    def _inputs(self, engine: Engine, layout: IoLayout) -> tuple[list[Feeds], tuple[str, ...]]:
+        """Inputs that both models take, and a sentence on those that only the original does."""
+        reference = self.original.tapped(engine, [port.name for port in self.original.proto.graph.output])
+        feeds = self._accepted(reference)
+        candidate = self.converted.tapped(engine, [port.name for port in self.converted.proto.graph.output])
+        taken: list[Feeds] = []
+        said: tuple[str, ...] = ()
+        for one in feeds:
+            try:
+                candidate.run(stored(one, layout))
+                taken.append(one)
+            except RunError as error:
+                said = (f"not compared layer by layer where the converted model does not run: {error}",)
+        return taken, said
+
+    def _accepted(self, reference: Model) -> list[Feeds]:
+        """One set of inputs for each choice of sizes that the original takes."""
+        for cases in self._choices(reference):
+            for limit in integer_limits(reference.inputs):
+                accepted: list[Feeds] = []
+                for number, sizes in enumerate(cases):
+                    seed = (self.settings.seed, number, 0)
+                    feeds = sample(reference.inputs, sizes, limit, self.facts.table_lengths, seed)
+                    if _runs(reference, feeds):
+                        accepted.append(feeds)
+                if accepted:
+                    return accepted
+        return []
+
+    def _choices(self, reference: Model) -> Iterator[Sequence[Sizes]]:
+        if self.cases:
+            yield self.cases
+            return
+        yield usual_cases(reference.inputs)
+        yield from larger_cases(reference.inputs)
+
+
+def _runs(model: Model, feeds: Feeds) -> bool:
+    try:
+        model.run(feeds)
+    except RunError:
+        return False
+    return True
+
+
+def stored(feeds: Feeds, layout: IoLayout) -> Feeds:
+    """Inputs as the converted model takes them; raises RunError if what it notes of them does not fit."""
+    try:
+        return {name: move(array, layout.inputs.get(name, ())) for name, array in feeds.items()}
+    except ValueError as error:
+        raise RunError(f"what it notes of its interface does not fit: {error}") from error
+
+
+@dataclass
+class _Gathered:
+    """What is known of one layer so far."""
+
+    tap: Tap
+    settings: Settings
+    coarsest: str
+    reads: tuple[int, ...] | None = None
+    writes: tuple[int, ...] | None = None
+    dtype: str = ""
+    tolerance: Tolerance = field(default_factory=lambda: Tolerance(0.0, 0.0))
+    entire: Deviation | None = None
+    single: Deviation | None = None
+    notes: dict[str, None] = field(default_factory=dict)
+
+    def add(self, reference: Array, entire: Array, single: Array | None, x: Array | None) -> None:
+        """Take in one run."""
+        self.dtype = str(reference.dtype)
+        self.tolerance = tolerance_for(self.dtype, self.settings.atol, self.settings.rtol, self.coarsest)
+        if self._worse(reference, entire, "entire") | (single is not None and self._worse(reference, single, "single")):
+            self.reads, self.writes = None if x is None else x.shape, reference.shape
+
+    def _worse(self, reference: Array, found: Array, what: str) -> bool:
+        """Measure, and keep it if it is the worst so far."""
+        before: Deviation | None = getattr(self, what)
+        deviation = self._deviation(reference, found)
+        worse = before is None or _badness(deviation, self.tolerance) > _badness(before, self.tolerance)
+        if worse:
+            setattr(self, what, deviation)
+        return worse
+
+    def _deviation(self, reference: Array, found: Array) -> Deviation:
+        if reference.shape == found.shape and reference.dtype == found.dtype:
+            return compare(reference, found, self.tolerance)
+        ours, theirs = (f"{a.dtype} {list(a.shape)}" for a in (reference, found))
+        self.notes[f"is {theirs}, was {ours}"] = None
+        return Deviation(float("inf"), 0.0, None, None, None, False)
+
+    def report(self) -> LayerReport:
+        """The record."""
+        tap, notes = self.tap, tuple(self.notes)
+        figures = (self.dtype, self.tolerance, self.entire, self.single)
+        return LayerReport(
+            tap.name, tap.spelling, tap.becomes, self.reads, self.writes, *figures, (*tap.remarks, *notes)
+        )
+
+
+def _badness(deviation: Deviation, tolerance: Tolerance) -> tuple[float, float]:
+    return deviation.rtol_to_pass(tolerance.atol), deviation.max_abs
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Runs of two models in one engine, on the same inputs."""
+
+    original: Instrumented
+    converted: Instrumented
+    engine: Engine
+    layout: IoLayout
+    feeds: Sequence[Feeds]
+
+    def measure(self, batch: Sequence[_Gathered]) -> None:
+        """Some layers; one by one if a value of them cannot be had."""
+        try:
+            self._measure(batch)
+        except RunError as error:
+            if len(batch) == 1:
+                batch[0].notes[f"cannot be measured: {error}"] = None
+                return
+            for one in batch:
+                self.measure([one])
+
+    def _measure(self, batch: Sequence[_Gathered]) -> None:
+        reference = self._tapped(self.original, {name for g in batch for name in _ours(g.tap)})
+        candidate = self._tapped(self.converted, {name for g in batch for name in _theirs(g.tap)})
+        loaded: dict[int, Model] = {}
+        for feeds in self.feeds:
+            given = stored(feeds, self.layout)
+            ours: dict[str, Any] = {**feeds, **reference.run(feeds)}
+            theirs: dict[str, Any] = {**given, **candidate.run(given)}
+            for i, g in enumerate(batch):
+                self._once(g, ours, theirs, i, loaded)
+
+    def _tapped(self, model: Instrumented, names: set[str]) -> Model:
+        return model.tapped(self.engine, sorted(n for n in names if n in model.makers))
+
+    def _once(
+        self, g: _Gathered, ours: Mapping[str, Any], theirs: Mapping[str, Any], i: int, loaded: dict[int, Model]
+    ) -> None:
+        tap, single = g.tap, None
+        expected, found = ours[tap.ours], theirs[tap.theirs]
+        if not (isinstance(expected, np.ndarray) and isinstance(found, np.ndarray)):
+            return  # a sequence or map
+        if tap.note is None:
+            if expected.shape == found.shape and "float" in str(expected.dtype):
+                g.add(expected, found, None, None)
+            return
+        try:
+            single = self._alone(g, ours, theirs, i, loaded)
+        except (RunError, ValueError) as error:
+            g.notes[f"not run alone: {error}"] = None
+        g.add(expected, self._seen(g, found, expected), single, ours.get(tap.note.x))
+
+    def _alone(
+        self, g: _Gathered, ours: Mapping[str, Any], theirs: Mapping[str, Any], i: int, loaded: dict[int, Model]
+    ) -> Array | None:
+        """What the converted layer gives for the original's own input, as the original stores it."""
+        alone, note = g.tap.alone, g.tap.note
+        if alone is None or note is None:
+            return None
+        feeds = {alone.reads: note.stored_input(ours[note.x], theirs[alone.reads].shape)}
+        for name in alone.sides:
+            other, own = ours.get(name), theirs[name]
+            feeds[name] = other if isinstance(other, np.ndarray) and other.shape == own.shape else own
+        feeds = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in feeds.items()}
+        if i not in loaded:
+            loaded[i] = alone.load(self.converted, self.engine, feeds)
+        return self._seen(g, loaded[i].run(feeds)[alone.writes], ours[note.y])
+
+    def _seen(self, g: _Gathered, found: Array, expected: Array) -> Array:
+        """A value of the converted model as the original stores it; itself if that cannot be."""
+        assert g.tap.note is not None
+        try:
+            return g.tap.note.write.apply(found, expected.shape)
+        except ValueError:
+            return found
+
+
+def _ours(tap: Tap) -> list[str]:
+    """The values of the original that are needed."""
+    return [tap.ours, *([] if tap.note is None else [tap.note.x]), *(() if tap.alone is None else tap.alone.sides)]
+
+
+def _theirs(tap: Tap) -> list[str]:
+    """The values of the converted model that are needed."""
+    return [tap.theirs, *(() if tap.alone is None else (tap.alone.reads, *tap.alone.sides))]
