@@ -68,7 +68,7 @@ def convolution_text(conv: onnx.NodeProto) -> str:
 def find_alone(model: Instrumented, node: onnx.NodeProto, note: LayerNote) -> Alone | None:
     """The layer whose output `node` gives; None if its convolution does not stand where the note says."""
     behind = _back_to_convolution(model, node)
-    if behind is None:
+    if behind is None or not behind[-1].input:
         return None
     conv, reads, front = behind[-1], behind[-1].input[0], []
     for _ in range(note.before):

@@ -58,7 +58,7 @@ def correspondence(original: Instrumented, converted: Instrumented) -> Correspon
     taps, absent, broken = [], [], []
     for node, text in noted:
         note = LayerNote.from_json(text)
-        if note is None:
+        if note is None or not all(node.output[:1]):
             broken.append(node.name or node.op_type)
         elif original.has(note.y):
             taps.append(_tap(original, converted, node, note))

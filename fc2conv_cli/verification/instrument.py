@@ -22,7 +22,6 @@ class Instrumented:
         self.proto = onnx.load(path, load_external_data=False)
         self.folder = path.resolve().parent
         self._place = {name: i for i, node in enumerate(self.proto.graph.node) for name in node.output}
-        self._constants: dict[str, bool] = {}
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -56,25 +55,18 @@ class Instrumented:
         """Nodes of the main graph in its order."""
         return sorted(nodes, key=lambda node: self._place[identity(node)])
 
+    @cached_property
+    def _varying(self) -> frozenset[str]:
+        """Names of the values that depend on an input. A branch or loop may read anything."""
+        found = set(self.inputs)
+        for node in self.proto.graph.node:
+            if _has_body(node) or not found.isdisjoint(node.input):
+                found.update(node.output)
+        return frozenset(found)
+
     def is_constant(self, name: str) -> bool:
         """Whether a value depends on no input."""
-        stack = [name]
-        while stack:
-            value = stack[-1]
-            if value in self._constants:
-                stack.pop()
-                continue
-            maker = self.makers.get(value)
-            if value in self.inputs or (maker is not None and _has_body(maker)):
-                self._constants[value] = False
-                continue
-            above = [] if maker is None else [v for v in maker.input if v]
-            open_ones = [v for v in above if v not in self._constants]
-            if open_ones:
-                stack.extend(open_ones)
-            else:
-                self._constants[value] = all(self._constants[v] for v in above)
-        return self._constants[name]
+        return name not in self._varying
 
     def copy(
         self,

@@ -6,7 +6,7 @@ Some layers at a time get to be outputs of a copy of each graph. A tensor is dro
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fc2conv_cli.io_layout import IoLayout, move, recorded
+from fc2conv_cli.layer_notes import LayerNote
+from fc2conv_cli.verification.alone import Alone
 from fc2conv_cli.verification.compare import Settings
 from fc2conv_cli.verification.correspondence import Correspondence, Tap, correspondence
 from fc2conv_cli.verification.facts import Facts, facts_of
@@ -25,9 +27,10 @@ from fc2conv_cli.verification.runner import Model, RunError
 
 Array = npt.NDArray[np.generic]
 Feeds = Mapping[str, Array]
+Values = Mapping[str, Any]
 
-_AT_A_TIME = 16
-"""Layers that are outputs in one run: their tensors are in memory together, up to five for each."""
+_AT_A_TIME = 8
+"""Layers that are outputs in one run: their tensors are in memory together, about four for each and each run."""
 _COARSEST_FIRST = ("bfloat16", "float16", "float32", "float64")
 
 
@@ -57,7 +60,17 @@ def compare_layers(
     precise = pair.measure(found, in_reference, "ONNX's reference evaluator")
     if not precise.runs:
         return report
-    return precise
+    return replace(precise, notes=(*precise.notes, *_seen_before(report)))
+
+
+def _seen_before(report: LayersReport) -> tuple[str, ...]:
+    """What onnxruntime saw that made the reference evaluator be asked."""
+    if (first := report.first) is None:
+        return ()
+    return (
+        f"in onnxruntime {first.name} is the first to differ; there float sums in another order flip the rounding of "
+        "quantised values, or sums of integers saturate. These figures are with sums in double precision",
+    )
 
 
 @dataclass(frozen=True)
@@ -95,9 +108,8 @@ class _Pair:
 
     def _inputs(self, engine: Engine, layout: IoLayout) -> tuple[list[Feeds], tuple[str, ...]]:
         """Inputs that both models take, and a sentence on those that only the original does."""
-        reference = self.original.tapped(engine, [port.name for port in self.original.proto.graph.output])
-        feeds = self._accepted(reference)
-        candidate = self.converted.tapped(engine, [port.name for port in self.converted.proto.graph.output])
+        feeds = self._accepted(_as_it_is(self.original, engine))
+        candidate = _as_it_is(self.converted, engine)
         taken: list[Feeds] = []
         said: tuple[str, ...] = ()
         for one in feeds:
@@ -128,6 +140,10 @@ class _Pair:
             return
         yield usual_cases(reference.inputs)
         yield from larger_cases(reference.inputs)
+
+
+def _as_it_is(model: Instrumented, engine: Engine) -> Model:
+    return model.tapped(engine, [port.name for port in model.proto.graph.output])
 
 
 def _runs(model: Model, feeds: Feeds) -> bool:
@@ -219,51 +235,43 @@ class _Run:
                 self.measure([one])
 
     def _measure(self, batch: Sequence[_Gathered]) -> None:
-        reference = self._tapped(self.original, {name for g in batch for name in _ours(g.tap)})
-        candidate = self._tapped(self.converted, {name for g in batch for name in _theirs(g.tap)})
-        loaded: dict[int, Model] = {}
-        for feeds in self.feeds:
-            given = stored(feeds, self.layout)
-            ours: dict[str, Any] = {**feeds, **reference.run(feeds)}
-            theirs: dict[str, Any] = {**given, **candidate.run(given)}
-            for i, g in enumerate(batch):
-                self._once(g, ours, theirs, i, loaded)
+        """One model after the other is loaded, so that the weights of two are never in memory together."""
+        ours = self._values(self.original, {name for g in batch for name in _ours(g.tap)}, self.feeds)
+        given = [stored(feeds, self.layout) for feeds in self.feeds]
+        theirs = self._values(self.converted, {name for g in batch for name in _theirs(g.tap)}, given)
+        for g in batch:
+            alone = self._alone(g, ours, theirs)
+            for i in range(len(self.feeds)):
+                self._add(g, ours[i], theirs[i], None if alone is None else alone[i])
 
-    def _tapped(self, model: Instrumented, names: set[str]) -> Model:
-        return model.tapped(self.engine, sorted(n for n in names if n in model.makers))
+    def _values(self, model: Instrumented, names: set[str], runs: Sequence[Feeds]) -> list[Values]:
+        """Values of a model on each of some inputs."""
+        running = model.tapped(self.engine, sorted(name for name in names if name in model.makers))
+        return [{**feeds, **running.run(feeds)} for feeds in runs]
 
-    def _once(
-        self, g: _Gathered, ours: Mapping[str, Any], theirs: Mapping[str, Any], i: int, loaded: dict[int, Model]
-    ) -> None:
-        tap, single = g.tap, None
-        expected, found = ours[tap.ours], theirs[tap.theirs]
+    def _add(self, g: _Gathered, ours: Values, theirs: Values, single: Array | None) -> None:
+        """Take in one run, if what is to be compared are tensors."""
+        expected, found, note = ours[g.tap.ours], theirs[g.tap.theirs], g.tap.note
         if not (isinstance(expected, np.ndarray) and isinstance(found, np.ndarray)):
-            return  # a sequence or map
-        if tap.note is None:
-            if expected.shape == found.shape and "float" in str(expected.dtype):
-                g.add(expected, found, None, None)
             return
-        try:
-            single = self._alone(g, ours, theirs, i, loaded)
-        except (RunError, ValueError) as error:
-            g.notes[f"not run alone: {error}"] = None
-        g.add(expected, self._seen(g, found, expected), single, ours.get(tap.note.x))
+        if note is not None:
+            g.add(expected, self._seen(g, found, expected), single, ours.get(note.x))
+        elif expected.shape == found.shape and "float" in str(expected.dtype):
+            g.add(expected, found, None, None)
 
-    def _alone(
-        self, g: _Gathered, ours: Mapping[str, Any], theirs: Mapping[str, Any], i: int, loaded: dict[int, Model]
-    ) -> Array | None:
-        """What the converted layer gives for the original's own input, as the original stores it."""
+    def _alone(self, g: _Gathered, ours: Sequence[Values], theirs: Sequence[Values]) -> list[Array] | None:
+        """What the converted layer gives for the original's own inputs, as the original stores it."""
         alone, note = g.tap.alone, g.tap.note
         if alone is None or note is None:
             return None
-        feeds = {alone.reads: note.stored_input(ours[note.x], theirs[alone.reads].shape)}
-        for name in alone.sides:
-            other, own = ours.get(name), theirs[name]
-            feeds[name] = other if isinstance(other, np.ndarray) and other.shape == own.shape else own
-        feeds = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in feeds.items()}
-        if i not in loaded:
-            loaded[i] = alone.load(self.converted, self.engine, feeds)
-        return self._seen(g, loaded[i].run(feeds)[alone.writes], ours[note.y])
+        try:
+            runs = [_fed(alone, note, *values) for values in zip(ours, theirs, strict=True)]
+            layer = alone.load(self.converted, self.engine, runs[0])
+            found = [layer.run(feeds)[alone.writes] for feeds in runs]
+        except (RunError, ValueError) as error:
+            g.notes[f"not run alone: {error}"] = None
+            return None
+        return [self._seen(g, array, values[note.y]) for array, values in zip(found, ours, strict=True)]
 
     def _seen(self, g: _Gathered, found: Array, expected: Array) -> Array:
         """A value of the converted model as the original stores it; itself if that cannot be."""
@@ -272,6 +280,15 @@ class _Run:
             return g.tap.note.write.apply(found, expected.shape)
         except ValueError:
             return found
+
+
+def _fed(alone: Alone, note: LayerNote, ours: Values, theirs: Values) -> Feeds:
+    """What the layer reads, of the original as far as it has it; raises ValueError if that does not fit."""
+    feeds = {alone.reads: note.stored_input(ours[note.x], theirs[alone.reads].shape)}
+    for name in alone.sides:
+        other, own = ours.get(name), theirs[name]
+        feeds[name] = other if isinstance(other, np.ndarray) and other.shape == own.shape else own
+    return {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in feeds.items()}
 
 
 def _ours(tap: Tap) -> list[str]:

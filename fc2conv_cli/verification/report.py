@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fc2conv_cli.verification.inputs import Sizes
+from fc2conv_cli.verification.layer_report import LayersReport
 from fc2conv_cli.verification.metrics import Deviation, Tolerance
 
 
@@ -56,6 +57,7 @@ class VerifyReport:
         notes: What else is to be said.
         engine: What ran the models.
         export: For a PyTorch model: the comparison of its plain export with PyTorch itself, on the same inputs.
+        per_layer: The comparison layer by layer, if it was asked for; it does not change the verdict.
     """
 
     original: Path
@@ -69,6 +71,7 @@ class VerifyReport:
     notes: tuple[str, ...] = ()
     engine: str = "onnxruntime"
     export: VerifyReport | None = None
+    per_layer: LayersReport | None = None
 
     def __str__(self) -> str:
         """The report as the command line prints it."""
