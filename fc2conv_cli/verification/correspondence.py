@@ -89,8 +89,8 @@ def _tap(original: Instrumented, converted: Instrumented, node: onnx.NodeProto, 
     tap = Tap(note.layer, note.spelling, becomes, note.y, node.output[0], note, alone)
     if alone is None:
         return replace(tap, remarks=("its convolution is not where its note says: not run alone",))
-    if note.reads is None or not original.has(note.x):
-        return replace(tap, alone=None, remarks=("its input cannot be found in the original: not run alone",))
+    if note.reads is None or not original.has(note.x) or not all(map(converted.has, (alone.reads, *alone.sides))):
+        return replace(tap, alone=None, remarks=("its inputs cannot be found in both models: not run alone",))
     return tap
 
 

@@ -274,17 +274,20 @@ class _Run:
         return [self._seen(g, array, values[note.y]) for array, values in zip(found, ours, strict=True)]
 
     def _seen(self, g: _Gathered, found: Array, expected: Array) -> Array:
-        """A value of the converted model as the original stores it; itself if that cannot be."""
+        """A value of the converted model as the original stores it; itself if that cannot be, which then differs."""
         assert g.tap.note is not None
         try:
-            return g.tap.note.write.apply(found, expected.shape)
+            return g.tap.note.write.apply(found, np.shape(expected))
         except ValueError:
             return found
 
 
 def _fed(alone: Alone, note: LayerNote, ours: Values, theirs: Values) -> Feeds:
     """What the layer reads, of the original as far as it has it; raises ValueError if that does not fit."""
-    feeds = {alone.reads: note.stored_input(ours[note.x], theirs[alone.reads].shape)}
+    x, seen = ours[note.x], theirs[alone.reads]
+    if not (isinstance(x, np.ndarray) and isinstance(seen, np.ndarray)):
+        raise ValueError(f"{note.x!r} is no tensor")
+    feeds = {alone.reads: note.stored_input(x, seen.shape)}
     for name in alone.sides:
         other, own = ours.get(name), theirs[name]
         feeds[name] = other if isinstance(other, np.ndarray) and other.shape == own.shape else own
