@@ -65,6 +65,8 @@ def render(
         _verification(console, report, verbose)
         if report.per_layer is not None:
             layers.show(console, report.per_layer, verbose=verbose)
+            if remark := layers.beside_outputs(report.per_layer, agrees=report.agrees):
+                _line(console, remark)
         verdict = Text("the same", "bold green") if report.passed else Text("DIFFERENT", "bold red")
         if report.agrees and not report.passed:
             verdict += Text(": it is the export that does not agree with PyTorch, not the rewrite")

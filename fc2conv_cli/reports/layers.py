@@ -46,6 +46,15 @@ def show(console: Console, report: LayersReport, *, verbose: bool) -> None:
         _line(console, _conclusion(report))
 
 
+def beside_outputs(report: LayersReport, *, agrees: bool) -> str:
+    """What is to be said where layers and outputs do not tell the same; they decide nothing, the outputs do."""
+    if not report.layers or not report.runs or agrees == report.agrees:
+        return ""
+    if agrees:
+        return "the outputs agree all the same: on these inputs what diverges is lost before it reaches one"
+    return "the outputs differ all the same: the fault is behind the last layer, or other inputs show it (--seed)"
+
+
 def _cut(report: LayersReport) -> Sequence[LayerReport]:
     """The first rows, and the one that matters if it is further down."""
     rows, first = report.layers[:_LISTED_ROWS], report.first

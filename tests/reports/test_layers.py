@@ -57,6 +57,25 @@ def test_where_all_agree_that_is_said() -> None:
     assert "b: cannot be run" in text(row("b", None, None, "cannot be run"))
 
 
+@pytest.mark.parametrize(
+    ("outputs", "single", "words"),
+    [
+        (True, 0.5, "the outputs agree all the same"),
+        (False, 0.0, "the outputs differ all the same: the fault is behind the last layer"),
+        (True, 0.0, None),
+        (False, 0.5, None),
+    ],
+)
+def test_where_layers_and_outputs_do_not_tell_the_same(outputs: bool, single: float, words: str | None) -> None:
+    layers = LayersReport("notes", (row("a", 0.0, single),), 2)
+    failures = () if outputs else ("output 'y' is missing",)
+    report = VerifyReport(Path("a.onnx"), Path("b.onnx"), 0, 4, (), 2, (), failures, per_layer=layers)
+    assert report.passed == outputs  # layers do not decide
+    shown = console.render(report, width=None, color=False, verbose=False)
+    assert ("all the same" in shown) == (words is not None)
+    assert words is None or words in shown
+
+
 def bars(shown: str) -> list[int]:
     _, _, plot = shown.partition("is what is allowed\n")
     return [line.count("#") for line in plot.split("\n") if line.strip() and not line.startswith(("first", "verdict"))]

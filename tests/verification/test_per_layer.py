@@ -242,6 +242,26 @@ def test_a_model_that_does_not_load_is_said_so(tmp_path: Path) -> None:
     assert "cannot load a model" in layers(report).notes[-1]
 
 
+def test_harmless_changes_leave_every_layer_measured(tmp_path: Path) -> None:
+    original, right = pair(mlp(3), tmp_path)
+    proto = onnx.load(right)
+    inner = {name: f"r{i}" for i, node in enumerate(proto.graph.node) for name in node.output if name != "y"}
+    for i, node in enumerate(proto.graph.node):
+        node.input[:] = [inner.get(name, name) for name in node.input]
+        node.output[:] = [inner.get(name, name) for name in node.output]
+        node.name = f"node{i}"
+    del proto.graph.value_info[:]
+    conv = noted(proto)[1]
+    proto.graph.node.insert(
+        [n.output[0] for n in proto.graph.node].index(conv.output[0]),
+        helper.make_node("Identity", [conv.input[0]], ["passed_on"]),
+    )
+    noted(proto)[1].input[0] = "passed_on"
+    assert_right(
+        compare_layers(original, save(proto, tmp_path / "other.onnx"), Settings()), ["Gemm0", "MatMul2", "Gemm5"]
+    )
+
+
 def test_a_term_that_is_computed_comes_from_the_original(tmp_path: Path) -> None:
     nodes = [
         helper.make_node("Gemm", ["x", "w"], ["a"], name="first"),
