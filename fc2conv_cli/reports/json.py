@@ -125,6 +125,8 @@ def _layer_deviation(row: LayerReport) -> dict[str, Any]:
         "rtol": row.tolerance.rtol,
         "entire": None if row.entire is None else {"passed": row.entire.passed, **_deviation(row.entire)},
         "single": None if row.single is None else {"passed": row.single.passed, **_deviation(row.single)},
+        "noise": row.noise,
+        "rounding": row.is_rounding,
         "notes": list(row.notes),
     }
 

@@ -64,9 +64,10 @@ def _cut(report: LayersReport) -> Sequence[LayerReport]:
 def _conclusion(report: LayersReport) -> Text:
     first, what = report.first, "value" if report.basis == "names" else "layer"
     if first is None:
-        left = sum(not row.measured for row in report.layers)
+        left, rounding = sum(not row.measured for row in report.layers), sum(row.is_rounding for row in report.layers)
         missing = f" ({left} not measured)" if left else ""
-        return Text(f"no {what} diverges{missing}", style="green")
+        grown = f"; {rounding} outside of tolerance by rounding that grows in the original too" if rounding else ""
+        return Text(f"no {what} diverges{missing}{grown}", style="green")
     change = first.spelling if first.spelling == first.becomes else f"{first.spelling} -> {first.becomes}"
     reads = "" if first.reads is None else f"{list(first.reads)} -> "
     writes = "" if first.writes is None else str(list(first.writes))
@@ -104,7 +105,9 @@ def _verdict(row: LayerReport) -> Text:
         return Text("not measured")
     if row.diverges:
         return Text("DIVERGES", style="bold red")
-    return Text("differs before", style="red") if row.differs else Text("same", style="green")
+    if row.differs:
+        return Text("differs before", style="red")
+    return Text("rounding", style="yellow") if row.is_rounding else Text("same", style="green")
 
 
 def _figures(deviation: Deviation | None) -> tuple[str, str]:
@@ -130,7 +133,8 @@ def _plot(console: Console, rows: Sequence[LayerReport]) -> None:
             if deviation is None:
                 continue
             bar = _bar(_length(deviation.max_relative, low, high), _length(_allowed(row, deviation), low, high), mark)
-            style = "" if deviation.passed else "red"
+            excused = deviation.passed or (deviation is row.entire and row.is_rounding)
+            style = "" if excused else "red"
             text = Text(f"{name:{width}}  {kind}  ") + Text(bar, style=style)
             _line(console, text + Text(f"  {_number(deviation.max_relative)}"))
             name = ""

@@ -12,6 +12,10 @@ Basis = Literal["notes", "names", "nothing"]
 """What told which values belong together: fc2conv's notes, equal names, or nothing did."""
 
 
+NOISE_FACTOR = 4.0
+"""A deviation up to this multiple of the original's own rounding noise is no more than rounding."""
+
+
 @dataclass(frozen=True)
 class LayerReport:
     """One layer (or one value, in a file without notes), over all runs.
@@ -27,6 +31,8 @@ class LayerReport:
         entire: The deviation when both whole models run on the same input; None if it was not measured.
         single: The deviation when the converted layer runs alone, on the original's own input; None likewise.
         notes: What else is to be said.
+        noise: By how much the original's own value moves when every float input moves by one unit in the last place,
+            in the run of `entire`; None if no input is a float.
     """
 
     name: str
@@ -39,17 +45,27 @@ class LayerReport:
     entire: Deviation | None
     single: Deviation | None
     notes: tuple[str, ...] = ()
+    noise: float | None = None
+
+    @property
+    def is_rounding(self) -> bool:
+        """Whether the whole model is outside of tolerance here by no more than rounding that has grown on the way."""
+        beyond = self.entire is not None and not self.entire.passed
+        return beyond and within_noise(self.entire, self.noise)
 
     @property
     def diverges(self) -> bool:
         """Whether the layer itself is outside of tolerance: alone if that was measured, else in the whole model."""
-        own = self.entire if self.single is None else self.single
-        return own is not None and not own.passed
+        return self._entire_differs if self.single is None else not self.single.passed
 
     @property
     def differs(self) -> bool:
-        """Whether any deviation that was measured is outside of tolerance."""
-        return any(d is not None and not d.passed for d in (self.entire, self.single))
+        """Whether any deviation that was measured is outside of tolerance, and more than rounding."""
+        return self.diverges or self._entire_differs
+
+    @property
+    def _entire_differs(self) -> bool:
+        return self.entire is not None and not self.entire.passed and not self.is_rounding
 
     @property
     def measured(self) -> bool:
@@ -84,6 +100,11 @@ class LayersReport:
     def agrees(self) -> bool:
         """Whether nothing that was measured is outside of tolerance."""
         return self.first is None
+
+
+def within_noise(deviation: Deviation | None, noise: float | None) -> bool:
+    """Whether a deviation is no more than rounding."""
+    return deviation is not None and noise is not None and deviation.max_abs <= NOISE_FACTOR * noise
 
 
 def _first(layers: Sequence[LayerReport]) -> LayerReport | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,11 @@ def test_where_layers_and_outputs_do_not_tell_the_same(outputs: bool, single: fl
 
 def bars(shown: str) -> list[int]:
     _, _, plot = shown.partition("is what is allowed\n")
-    return [line.count("#") for line in plot.split("\n") if line.strip() and not line.startswith(("first", "verdict"))]
+    return [
+        line.count("#")
+        for line in plot.split("\n")
+        if line.strip() and not line.startswith(("first", "the ", "verdict"))
+    ]
 
 
 def test_bars_are_as_long_as_the_logarithm_says() -> None:
@@ -103,6 +108,16 @@ def test_long_tables_are_cut_but_for_the_one_that_matters() -> None:
     assert "layer56  Gemm" in shown
     assert "layer50" not in shown
     assert "layer50" in text(*rows, verbose=True)
+
+
+def test_rounding_that_grows_is_no_divergence() -> None:
+    grown = replace(row("b", 1e-4, 1e-7), noise=5e-5)
+    assert (grown.is_rounding, grown.differs) == (True, False)
+    shown = text(row("a", 1e-7, 1e-7), grown)
+    assert "no layer diverges; 1 outside of tolerance by rounding that grows in the original too" in shown
+    assert "  rounding\n" in shown
+    assert replace(grown, noise=1e-5).differs
+    assert replace(row("b", 1e-4, 1e-4), noise=1.0).diverges  # alone there is nothing to grow from
 
 
 def test_notes_are_printed() -> None:

@@ -16,7 +16,7 @@ from quantised import quantise_static
 from fc2conv_cli import Settings, verify
 from fc2conv_cli.layout.solve import Wishes
 from fc2conv_cli.verification.layer_report import LayersReport
-from fc2conv_cli.verification.per_layer import compare_layers
+from fc2conv_cli.verification.per_layer import compare_layers, nudged
 from fc2conv_cli.verification.report import VerifyReport
 
 WISHES = {
@@ -260,6 +260,29 @@ def test_harmless_changes_leave_every_layer_measured(tmp_path: Path) -> None:
     assert_right(
         compare_layers(original, save(proto, tmp_path / "other.onnx"), Settings()), ["Gemm0", "MatMul2", "Gemm5"]
     )
+
+
+def test_rounding_that_grows_inside_is_told_from_a_fault(tmp_path: Path) -> None:
+    """Attention that is nearly a choice makes much of the last bits; the original's own do as much."""
+    original, right = pair(encoder(3, width=384, heads=6), tmp_path, verify=False)
+    strict = Settings(atol=0.0, rtol=1.5e-6, samples=1)
+    found = compare_layers(original, right, strict)
+    assert any(row.is_rounding for row in found.layers)
+    assert found.agrees
+    wrong = with_wrong_weight(right, noted(onnx.load(right))[7].name, lambda array: array * np.float32(1.001))
+    found = compare_layers(original, wrong, strict)
+    assert found.first == found.layers[7]
+    assert any(row.differs for row in found.layers[8:])
+
+
+def test_inputs_move_to_their_neighbours() -> None:
+    feeds = {"x": random((5, 5)), "i": np.arange(3)}
+    moved = nudged(feeds)
+    assert moved is not None
+    assert moved["i"] is feeds["i"]
+    steps = moved["x"].view(np.int32) - feeds["x"].view(np.int32)
+    assert set(np.unique(steps)) == {-1, 1}
+    assert nudged({"i": np.arange(3)}) is None
 
 
 def test_a_term_that_is_computed_comes_from_the_original(tmp_path: Path) -> None:
