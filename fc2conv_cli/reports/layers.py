@@ -14,6 +14,8 @@ from fc2conv_cli.verification.metrics import Deviation
 
 _LISTED_ROWS = 40
 """Rows before table and plot are cut; ``-v`` and JSON have them all."""
+_WIDE = 120
+"""Columns that the whole table takes."""
 _BAR = 48
 """Columns of the longest bar."""
 _LOWEST, _HIGHEST = -9, 0
@@ -33,7 +35,7 @@ def show(console: Console, report: LayersReport, *, verbose: bool) -> None:
         runs = f"{report.runs} {'run' if report.runs == 1 else 'runs'}"
         _line(console, f"layer by layer in {report.engine}: {len(report.layers)} {what}, {runs}")
         rows = report.layers if verbose else _cut(report)
-        console.print(_table(rows, report))
+        console.print(_table(rows, report, console.width))
         if len(rows) < len(report.layers):
             _line(console, f"  ... and {len(report.layers) - len(rows)} more (-v lists all)")
         _plot(console, rows)
@@ -82,20 +84,22 @@ def _conclusion(report: LayersReport) -> Text:
     return Text(text, style="bold red")
 
 
-def _table(rows: Sequence[LayerReport], report: LayersReport) -> Table:
-    named = report.basis == "names"
-    columns = ["value" if named else "layer", "was", "becomes", *([] if named else ["reads"]), "writes", "type"]
+def _table(rows: Sequence[LayerReport], report: LayersReport, width: int) -> Table:
+    """What was measured of each layer; shares are left out where there is no room, since the plot has them."""
+    named, narrow = report.basis == "names", width < _WIDE
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for column in ("value" if named else "layer", "was", "becomes", "reads", "writes", "type"):
+        if not (named and column == "reads"):
+            table.add_column(column, overflow="fold")
     kinds = ("entire",) if named else ("entire", "single")
     for kind in kinds:
-        table.add_column(kind, justify="right")
-        table.add_column("/ max |ref|", justify="right")
-    table.add_column("verdict")
+        table.add_column(kind, justify="right", no_wrap=True)
+        if not narrow:
+            table.add_column("/ max |ref|", justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
     for row in rows:
         cells = [row.name, row.spelling, row.becomes, *([] if named else [_shape(row.reads)]), _shape(row.writes)]
-        figures = [cell for kind in kinds for cell in _figures(getattr(row, kind))]
+        figures = [cell for kind in kinds for cell in _figures(getattr(row, kind))[: 1 if narrow else 2]]
         table.add_row(*map(Text, (*cells, row.dtype, *figures)), _verdict(row))
     return table
 

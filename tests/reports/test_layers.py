@@ -101,6 +101,15 @@ def test_a_terminal_gets_blocks_and_colours() -> None:
     assert "█" not in text(row("a", 1e-3, 1e-3))
 
 
+def test_numbers_are_whole_on_a_narrow_terminal() -> None:
+    layers = LayersReport("notes", (row("a_layer_with_a_rather_long_name", 1.23e-7, 4.56e-7),), 2)
+    report = VerifyReport(Path("a.onnx"), Path("b.onnx"), 0, 4, (), 2, (), per_layer=layers)
+    shown = console.render(report, width=80, color=False, verbose=False)
+    table = shown.partition("deviation / max")[0]
+    assert "1.23e-07  4.56e-07  same" in table
+    assert "…" not in shown
+
+
 def test_long_tables_are_cut_but_for_the_one_that_matters() -> None:
     rows = [row(f"layer{i}", 0.5 if i > 55 else 0.0, 0.5 if i == 56 else 0.0) for i in range(60)]
     shown = text(*rows)
