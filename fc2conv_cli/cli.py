@@ -248,6 +248,9 @@ def verify_command(
     converted: Annotated[
         Path, typer.Argument(metavar="CONVERTED", help="The ONNX model to judge.", show_default=False)
     ],
+    per_layer: Annotated[
+        bool, typer.Option("--per-layer", help="Compare every converted layer too; name the first that diverges.")
+    ] = False,
     freeze_inputs: FreezeOption = False,
     allow_unverifiable: UnverifiableOption = False,
     comparing: Comparing = Comparing(),  # noqa: B008  the options of the group
@@ -267,7 +270,9 @@ def verify_command(
 
     settings = comparing.settings(reference=allow_unverifiable)
     loading = _loading(inputs, factory, import_path, unsafe_load, opset, False, verbose)
-    report = verify(original, converted, freeze_inputs=freeze_inputs, settings=settings, loading=loading)
+    report = verify(
+        original, converted, freeze_inputs=freeze_inputs, per_layer=per_layer, settings=settings, loading=loading
+    )
     _show(report, output_format, output_file, quiet, verbose)
     raise typer.Exit(OK if report.passed else NEGATIVE)
 

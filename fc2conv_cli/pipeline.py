@@ -34,6 +34,7 @@ from fc2conv_cli.records import Plan, Skip
 from fc2conv_cli.save import Draft, check_target, draft, external_files, follow_link
 from fc2conv_cli.shapes import Shapes, infer
 from fc2conv_cli.verification.compare import Settings, compare_models
+from fc2conv_cli.verification.per_layer import compare_layers
 from fc2conv_cli.verification.report import VerifyReport
 from fc2conv_cli.verification.runner import RunError, Runner
 
@@ -210,6 +211,7 @@ def verify(
     *,
     example_inputs: Any = None,
     freeze_inputs: bool = False,
+    per_layer: bool = False,
     settings: Settings | None = None,
     loading: Loading | None = None,
 ) -> VerifyReport:
@@ -220,6 +222,7 @@ def verify(
         converted: The ONNX file to judge.
         example_inputs: As in `convert`.
         freeze_inputs: Whether it may lack initializers that a caller of the original may override.
+        per_layer: Compare every converted layer's output too, and name the first layer that diverges.
         settings: How to compare.
         loading: How to load a PyTorch model.
 
@@ -236,6 +239,9 @@ def verify(
         frozen = [name for name in graphs.freeze_inputs(model) if name not in listed] if freeze_inputs else []
         report = compare_models(source.onnx, Path(converted), settings, frozen, eager=source.eager, name=source.path)
         report = replace(report, notes=(*report.notes, *source.notes))
+        if per_layer:
+            layers = compare_layers(source.onnx, Path(converted), settings or Settings(), report.cases)
+            report = replace(report, per_layer=layers)
     if not any(node.op_type == "If" for graph in graphs.all_graphs(model) for node in graph):
         return report
     return replace(report, notes=(*report.notes, "the model has branches (If): what no input reached was not compared"))

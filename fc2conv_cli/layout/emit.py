@@ -16,12 +16,15 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import onnx_ir as ir
 
+from fc2conv_cli import layer_notes
 from fc2conv_cli.constants import Constants
+from fc2conv_cli.layer_notes import Arrangement, LayerNote
 from fc2conv_cli.layout.builder import AttributeValue, Builder
 from fc2conv_cli.layout.costs import Costs
 from fc2conv_cli.layout.epilogue import Epilogue
 from fc2conv_cli.layout.kernels import Kernels, Stored
 from fc2conv_cli.layout.layouts import Layout, between, is_logical, logical
+from fc2conv_cli.layout.nodes import view_of
 from fc2conv_cli.layout.quantizers import is_quantizer, result_dtype, undoes
 from fc2conv_cli.layout.region import Choice, Option, writes_logical
 from fc2conv_cli.layout.rules import Change
@@ -40,16 +43,26 @@ def emit(plan: Plan, build: Builder, constants: Constants) -> Mapping[ir.Value, 
     """
     kernels = Kernels(build, constants)
     outside: dict[ir.Value, ir.Value] = {}
+    ends = (value for planned in plan.layers for value in (planned.layer.x, planned.layer.y))
+    names = {value: value.name or "" for value in ends}  # before any of them becomes another
     for graph, choices in plan.choices.items():
-        _Writer(graph, build, kernels, outside).write(choices)
+        _Writer(graph, build, kernels, outside, names).write(choices)
     return kernels.stored
 
 
 class _Writer:
     """Writes one graph, node by node in its order."""
 
-    def __init__(self, graph: ir.Graph, build: Builder, kernels: Kernels, outside: dict[ir.Value, ir.Value]) -> None:
+    def __init__(
+        self,
+        graph: ir.Graph,
+        build: Builder,
+        kernels: Kernels,
+        outside: dict[ir.Value, ir.Value],
+        names: Mapping[ir.Value, str],
+    ) -> None:
         self._graph = graph
+        self._names = names  # what the file called the inputs and outputs of layers
         self._outside = outside  # what bodies read instead of a value
         self._build = build
         self._shapes = build.shapes
@@ -233,6 +246,7 @@ class _Writer:
             return
         node, dtype = value.producer(), value.dtype or self._shapes.dtype(value)
         assert node is not None  # it was just changed
+        node.metadata_props.pop(layer_notes.KEY, None)  # of an earlier conversion: it is stored otherwise from now on
         self._declared[value] = (value.type, value.shape)
         self._build.describe(value, layout.target_shape, dtype)
         self._build.at(node, (node,), dtype, after=True)
@@ -260,6 +274,7 @@ class _Writer:
                 value = self._epilogue.rescaled(layer.integer.rescale, value, quantization[:1], name)
             value = self._epilogue.finished(layer, value, name)
             dtype = self._shapes.dtype(value)
+        self._note(planned, option, value)
         if is_logical(written):
             build.take_over(layer.y, value, ())
             self._donors.append(value)
@@ -268,6 +283,22 @@ class _Writer:
             self._settle(layer.y, written, value, dtype)
         for node, again in zip(layer.tail, tail, strict=True):
             again.name, node.name = node.name, None
+
+    def _note(self, planned: PlannedLayer, option: Option, value: ir.Value) -> None:
+        """Say on the node that gives a layer's output which layer it is, and how its values are stored."""
+        layer, node = planned.layer, value.producer()
+        assert node is not None  # the convolution at least
+        ((x, read),), ((_, written),) = option.reads, option.writes
+        views = [read]
+        if layer.lifted:
+            views += [view for n in layer.lifted if (view := view_of(n, self._shapes)) is not None]
+            views.append(planned.form.read)
+        whole = len(views) == 1 or len(views) == len(layer.lifted) + 2
+        before = len(layer.head) + (layer.integer is not None and layer.integer.quantizes)
+        reads = tuple(map(Arrangement.of, views)) if whole else None
+        names = self._names.get(x, x.name or ""), self._names[layer.y]
+        note = LayerNote(layer.name, layer.spelling, *names, reads, before, Arrangement.of(written.inverse()))
+        node.metadata_props[layer_notes.KEY] = note.to_json()
 
     def _read(self, planned: PlannedLayer, option: Option, name: str) -> tuple[ir.Value, ...]:
         """The 4-D input, with its scale and zero point if they are computed here."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 
@@ -15,6 +16,7 @@ from fc2conv_cli.layout.interface import InterfaceChange
 from fc2conv_cli.layout.stretches import Stretch
 from fc2conv_cli.pipeline import ConversionReport, InspectionReport
 from fc2conv_cli.records import Plan, PlannedLayer, Skip, node_label
+from fc2conv_cli.reports import layers
 from fc2conv_cli.sizes import Size, format_shape
 from fc2conv_cli.verification.report import OutputReport, VerifyReport
 
@@ -61,6 +63,10 @@ def render(
     else:
         _line(console, Text(f"{report.converted} against {report.original}"))
         _verification(console, report, verbose)
+        if report.per_layer is not None:
+            layers.show(console, report.per_layer, verbose=verbose)
+            if remark := layers.beside_outputs(report.per_layer, agrees=report.agrees):
+                _line(console, remark)
         verdict = Text("the same", "bold green") if report.passed else Text("DIFFERENT", "bold red")
         if report.agrees and not report.passed:
             verdict += Text(": it is the export that does not agree with PyTorch, not the rewrite")
@@ -332,13 +338,21 @@ def _closing(report: ConversionReport) -> Text:
     if report.status == "layers left":
         return Text("--strict: a fully connected layer would be left; nothing written", style="bold red")
     if report.status == "different":
-        kept = f"; kept as {report.failed}" if report.failed else " (--keep-failed keeps it)"
+        kept = _kept(report)
         if report.verification is not None and report.verification.agrees:
             text = "the exported ONNX does not agree with PyTorch; that is the export, not the rewrite: nothing written"
             return Text(text, style="bold red")
         return Text(f"the converted model does not agree with the original: nothing written{kept}", style="bold red")
     copied = f"; wrote an unchanged copy, {report.output}" if report.output else ""
     return Text(f"nothing to convert{copied}")
+
+
+def _kept(report: ConversionReport) -> str:
+    """Where a result that failed is, and how to find the layer that is wrong."""
+    if report.failed is None:
+        return " (--keep-failed keeps it; `fc2conv verify --per-layer` then says which layer diverges first)"
+    command = shlex.join(["fc2conv", "verify", str(report.model), str(report.failed), "--per-layer"])
+    return f"; kept as {report.failed}\nwhich layer diverges first: {command}"
 
 
 def _table(*columns: str) -> Table:

@@ -11,6 +11,7 @@ from fc2conv_cli.layout.nodes import LayoutCount
 from fc2conv_cli.pipeline import ConversionReport, InspectionReport
 from fc2conv_cli.records import Plan, PlannedLayer, Skip, node_label
 from fc2conv_cli.sizes import Shape
+from fc2conv_cli.verification.layer_report import LayerReport, LayersReport
 from fc2conv_cli.verification.metrics import Deviation
 from fc2conv_cli.verification.report import OutputReport, VerifyReport
 
@@ -98,6 +99,40 @@ def verification(report: VerifyReport) -> dict[str, Any]:
         "failures": list(report.failures),
         "notes": list(report.notes),
         "export": None if report.export is None else verification(report.export),
+        **per_layer(report.per_layer),
+    }
+
+
+def per_layer(report: LayersReport | None) -> dict[str, Any]:
+    """A comparison layer by layer as plain data; nothing if none was asked for."""
+    if report is None:
+        return {}
+    return {
+        "per_layer": [_layer_deviation(row) for row in report.layers],
+        "per_layer_basis": report.basis,
+        "per_layer_engine": report.engine,
+        "per_layer_runs": report.runs,
+        "per_layer_notes": list(report.notes),
+        "first_to_diverge": None if report.first is None else report.first.name,
+    }
+
+
+def _layer_deviation(row: LayerReport) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "spelling": row.spelling,
+        "becomes": row.becomes,
+        "input_shape": None if row.reads is None else list(row.reads),
+        "output_shape": None if row.writes is None else list(row.writes),
+        "dtype": row.dtype,
+        "diverges": row.diverges,
+        "atol": row.tolerance.atol,
+        "rtol": row.tolerance.rtol,
+        "entire": None if row.entire is None else {"passed": row.entire.passed, **_deviation(row.entire)},
+        "single": None if row.single is None else {"passed": row.single.passed, **_deviation(row.single)},
+        "noise": row.noise,
+        "rounding": row.is_rounding,
+        "notes": list(row.notes),
     }
 
 

@@ -19,6 +19,11 @@ _DEFAULTS: dict[str, tuple[float, float]] = {
 bits, and float16 may be accumulated in either precision. Integers, booleans and strings must be equal."""
 
 
+NOISE_FACTOR = 4.0
+"""A deviation of so many times the noise floor may still be the model's own rounding: both models round in every layer,
+the noise floor moves the inputs alone."""
+
+
 @dataclass(frozen=True)
 class Tolerance:
     """The gate of an output: ``max|delta| <= atol + rtol * max|reference|``.

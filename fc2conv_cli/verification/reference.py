@@ -79,17 +79,17 @@ class DequantizeLinear(DequantizeLinear_23):
 class ReferenceRunner:
     """A model that is loaded and can be run; the counterpart of `Runner`."""
 
-    def __init__(self, model: Path) -> None:
+    def __init__(self, model: Path | onnx.ModelProto) -> None:
         """Load a model.
 
         Args:
-            model: Its file.
+            model: Its file, or what is in it, weights included.
 
         Raises:
             RunError: It uses an operator that the evaluator does not know.
         """
         try:
-            proto = onnx.load(model)
+            proto = onnx.load(model) if isinstance(model, Path) else model
             self._evaluator = ReferenceEvaluator(proto, new_ops=_operators(proto))
         except Exception as error:  # whatever an operator raises
             raise RunError(_one_line(error)) from error

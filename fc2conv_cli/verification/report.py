@@ -9,15 +9,12 @@ from typing import Literal
 
 from fc2conv_cli.verification.cost import Cost
 from fc2conv_cli.verification.inputs import Sizes
+from fc2conv_cli.verification.layer_report import LayersReport
 from fc2conv_cli.verification.measures import Measures
-from fc2conv_cli.verification.metrics import Deviation, Tolerance
+from fc2conv_cli.verification.metrics import NOISE_FACTOR, Deviation, Tolerance
 
 Verdict = Literal["same", "different", "ill-conditioned"]
 """Within tolerance; outside of it; outside of it, but no farther than the model's own rounding noise explains."""
-
-ILL_CONDITIONED = 4.0
-"""A deviation of so many times the noise floor may still be the model's own: both models round in every layer, and the
-noise floor moves the inputs alone."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ class OutputReport:
         """What came of it."""
         if not self.failures and (self.worst is None or self.worst.passed):
             return "same"
-        noisy = not self.failures and self.noise is not None and 0 < self.excess <= ILL_CONDITIONED
+        noisy = not self.failures and self.noise is not None and 0 < self.excess <= NOISE_FACTOR
         return "ill-conditioned" if noisy else "different"
 
     @property
@@ -99,6 +96,7 @@ class VerifyReport:
         original_cost: What the original cost to run; None if it was not measured.
         converted_cost: What the converted model cost to run.
         export: For a PyTorch model: the comparison of its plain export with PyTorch itself, on the same inputs.
+        per_layer: The comparison layer by layer, if it was asked for; it does not change the verdict.
     """
 
     original: Path
@@ -116,6 +114,7 @@ class VerifyReport:
     accepts_ill_conditioned: bool = False
     original_cost: Cost | None = field(default=None, compare=False)
     converted_cost: Cost | None = field(default=None, compare=False)
+    per_layer: LayersReport | None = None
 
     def __str__(self) -> str:
         """The report as the command line prints it."""

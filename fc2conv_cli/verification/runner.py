@@ -74,11 +74,12 @@ class Model(Protocol):
 class Runner:
     """A model that is loaded and can be run."""
 
-    def __init__(self, model: Path | bytes) -> None:
+    def __init__(self, model: Path | bytes, folder: Path | None = None) -> None:
         """Load a model.
 
         Args:
-            model: Its file, or the bytes of one that has no external data.
+            model: Its file, or the bytes of one.
+            folder: Where the external data of such bytes is, if they have any.
 
         Raises:
             RunError: Onnxruntime cannot load it.
@@ -86,6 +87,8 @@ class Runner:
         options = ort.SessionOptions()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.log_severity_level = 4
+        if folder is not None:
+            options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
         source = model if isinstance(model, bytes) else str(model)
         try:
             self._session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])

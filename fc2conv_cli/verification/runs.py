@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from fc2conv_cli.errors import InvalidInputsError
 from fc2conv_cli.verification.facts import Facts
+from fc2conv_cli.verification.feeding import Feeding
 from fc2conv_cli.verification.gathered import Gathered
 from fc2conv_cli.verification.given import given_samples
 from fc2conv_cli.verification.inputs import (
@@ -172,7 +173,7 @@ class Comparison:
 
     def _run(self, cases: Sequence[Sizes], limit: int) -> Outcome:
         outcome, feeding, facts = Outcome(), self.settings.feeding, self.facts
-        recipe = Recipe(limit, facts.table_lengths, facts.masks, facts.lengths, feeding.distribution, feeding.ranges)
+        recipe = recipe_for(facts, feeding, limit)
         for number, sizes in enumerate(cases):
             for k in self.runs.at(sizes):
                 outcome.differs = False
@@ -230,6 +231,11 @@ class Comparison:
             for name, one in found.items():
                 self.gathered[name].add_noise(floors.get(name), one.outside)
         return True
+
+
+def recipe_for(facts: Facts, feeding: Feeding, limit: int) -> Recipe:
+    """How the inputs of a model are drawn, integers below a limit where nothing else is known of them."""
+    return Recipe(limit, facts.table_lengths, facts.masks, facts.lengths, feeding.distribution, feeding.ranges)
 
 
 def _sizes_text(sizes: Sizes) -> str:
