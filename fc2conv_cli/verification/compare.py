@@ -13,6 +13,7 @@ import numpy as np
 from fc2conv_cli.errors import UnrunnableModelError, UsageError
 from fc2conv_cli.verification.adapted import adapted
 from fc2conv_cli.verification.changes import Changes
+from fc2conv_cli.verification.extremes import kept, least_rtol, worst_of
 from fc2conv_cli.verification.facts import Facts, facts_of
 from fc2conv_cli.verification.inputs import (
     Array,
@@ -257,10 +258,9 @@ class _Gathered:
     port: Port
     settings: Settings
     coarsest_float: str
-    worst: Deviation | None = None
+    extremes: tuple[Deviation, ...] = ()
     tolerance: Tolerance | None = None
     dtype: str = ""
-    rtol_to_pass: float = 0.0
     failures: list[str] = field(default_factory=list)
     nans: float = 0.0
     infinities: float = 0.0
@@ -269,6 +269,14 @@ class _Gathered:
     integers: set[int] = field(default_factory=set)
     elements: int = 0
     changes: Changes = field(default_factory=Changes)
+
+    @property
+    def worst(self) -> Deviation | None:
+        return None if self.tolerance is None else worst_of(self.extremes, self.tolerance)
+
+    @property
+    def rtol_to_pass(self) -> float:
+        return 0.0 if self.tolerance is None else least_rtol(self.extremes, self.tolerance.atol)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -311,10 +319,7 @@ class _Gathered:
         self.dtype = str(ours.dtype)
         self.tolerance = self.tolerance_for(self.dtype)
         deviation = compare(ours, theirs, self.tolerance)
-        rtol = deviation.rtol_to_pass(self.tolerance.atol)
-        if self.worst is None or (rtol, deviation.max_abs) > (self.rtol_to_pass, self.worst.max_abs):
-            self.worst = deviation
-        self.rtol_to_pass = max(self.rtol_to_pass, rtol)
+        self.extremes = kept(self.extremes, deviation)
         self.finite = self.finite or bool(np.isfinite(ours).any() if "float" in self.dtype else ours.size)
         self.largest = max(self.largest, deviation.max_reference)
         self.elements += ours.size
@@ -459,6 +464,7 @@ def _report(
             g.rtol_to_pass,
             tuple(g.failures),
             g.notes,
+            g.extremes,
         )
         for name, g in gathered.items()
     )

@@ -23,6 +23,8 @@ class OutputReport:
         rtol_to_pass: The least rtol with which all runs would have passed.
         failures: Faults of its interface (missing, retyped, reshaped), in words.
         notes: What else is to be said.
+        extremes: The runs that can be the worst under some tolerance (`fc2conv_cli.verification.extremes`), so that
+            other tolerances can be judged without running anything again.
     """
 
     name: str
@@ -33,6 +35,7 @@ class OutputReport:
     rtol_to_pass: float
     failures: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    extremes: tuple[Deviation, ...] = ()
 
     @property
     def passed(self) -> bool:
