@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import signal
 import sys
 import traceback
@@ -16,6 +17,7 @@ import typer
 
 from fc2conv_cli import __version__
 from fc2conv_cli.errors import FC2ConvError, OutputFileError, UsageError
+from fc2conv_cli.reports.formats import Format, add_to_job, render
 
 if TYPE_CHECKING:
     from fc2conv_cli.frontends.loading import Loading
@@ -34,13 +36,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-class Format(StrEnum):
-    """How a report is written."""
-
-    text = "text"
-    json = "json"
 
 
 class Layouts(StrEnum):
@@ -326,6 +321,34 @@ def inspect_command(
     _show(report, output_format, output_file, quiet, verbose)
 
 
+@app.command("report")
+def report_command(
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="A report that --output-format json wrote.", show_default=False),
+    ],
+    atol: Annotated[
+        float | None, typer.Option(min=0, help="Judge float outputs by this absolute tolerance instead.")
+    ] = None,
+    rtol: Annotated[
+        float | None, typer.Option(min=0, help="Judge float outputs by this relative tolerance instead.")
+    ] = None,
+    output_format: FormatOption = Format.text,
+    output_file: FileOption = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Write a saved report in another format, or judge it by other tolerances, without running anything."""
+    _check_report(output_file)
+    from fc2conv_cli.reports.cases import passed
+    from fc2conv_cli.reports.from_json import read
+    from fc2conv_cli.reports.judge import judge
+
+    report = judge(read(file), atol, rtol)
+    _show(report, output_format, output_file, quiet, verbose)
+    raise typer.Exit(OK if passed(report) else NEGATIVE)
+
+
 @app.command("explain")
 def explain_command(
     code: Annotated[str, typer.Argument(metavar="CODE", help="A code such as FC2C-EINSUM.", show_default=False)],
@@ -370,20 +393,17 @@ def _show(
     quiet: bool,
     verbose: bool,
 ) -> None:
+    add_to_job(report, output_format)
     if quiet and output_file is None:
         return
     terminal = output_file is None and sys.stdout.isatty()
-    if output_format is Format.json:
-        from fc2conv_cli.reports.json import render as render_json
+    width = shutil.get_terminal_size().columns if terminal else None
+    text = render(report, output_format, width=width, color=terminal, verbose=verbose)
+    _write(text, output_file)
 
-        text = render_json(report)
-    else:
-        import shutil
 
-        from fc2conv_cli.reports.console import render as render_text
-
-        width = shutil.get_terminal_size().columns if terminal else None
-        text = render_text(report, width=width, color=terminal, verbose=verbose)
+def _write(text: str, output_file: Path | None) -> None:
+    """To a file if one is named, and to stdout if not."""
     if output_file is None:
         try:
             sys.stdout.write(text)

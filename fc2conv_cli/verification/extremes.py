@@ -1,10 +1,10 @@
 """The few runs of a comparison that can be the worst one, whatever the tolerance.
 
 A run passes when ``max|delta| <= atol + rtol * max|ref|``. One that deviates as much as another on a reference that is
-no larger is at least as bad under every atol and rtol, so the other need not be kept. What stays is a staircase (a Pareto
-front): more deviation only with a larger reference. Which of it is the worst depends on the tolerance; that it is among
-them does not, not even by rounding, since every step of the formula is monotonic. So a saved report can be judged by
-other tolerances, exactly, and holds a handful of numbers for each output and not one for each run.
+no larger is at least as bad under every atol and rtol, so the other need not be kept. What stays is a staircase (a
+Pareto front): more deviation only with a larger reference. Which of them is the worst depends on the tolerance; that it
+is one of them does not, not even by rounding, since every step of the formula is monotonic. So a saved report can be
+judged by other tolerances, exactly.
 """
 
 from __future__ import annotations

@@ -84,7 +84,9 @@ class Deviation:
 
     def is_within(self, tolerance: Tolerance) -> bool:
         """Whether it passes a gate; an infinite difference passes none."""
-        return bool(math.isfinite(self.max_abs) and self.max_abs <= tolerance.atol + tolerance.rtol * self.max_reference)
+        return bool(
+            math.isfinite(self.max_abs) and self.max_abs <= tolerance.atol + tolerance.rtol * self.max_reference
+        )
 
     def rtol_to_pass(self, atol: float) -> float:
         """The least rtol with which it would pass, given atol."""
