@@ -18,6 +18,7 @@ import typer
 from fc2conv_cli import __version__
 from fc2conv_cli.errors import FC2ConvError, OutputFileError, UsageError
 from fc2conv_cli.reports.formats import Format, add_to_job, render
+from fc2conv_cli.settings.command import ConfiguredCommand
 
 if TYPE_CHECKING:
     from fc2conv_cli.frontends.loading import Loading
@@ -36,6 +37,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+class ConfigFormat(StrEnum):
+    """How settings are printed."""
+
+    text = "text"
+    json = "json"
 
 
 class Layouts(StrEnum):
@@ -166,7 +174,7 @@ def _root(
     pass
 
 
-@app.command("convert")
+@app.command("convert", cls=ConfiguredCommand)
 def convert_command(
     model: Annotated[
         Path, typer.Argument(metavar="MODEL", help="The model, ONNX or PyTorch; it is not changed.", show_default=False)
@@ -245,7 +253,7 @@ def convert_command(
     raise typer.Exit(OK if report.passed else NEGATIVE)
 
 
-@app.command("verify")
+@app.command("verify", cls=ConfiguredCommand)
 def verify_command(
     original: Annotated[
         Path, typer.Argument(metavar="ORIGINAL", help="The model to compare with, ONNX or PyTorch.", show_default=False)
@@ -281,7 +289,7 @@ def verify_command(
     raise typer.Exit(OK if report.passed else NEGATIVE)
 
 
-@app.command("inspect")
+@app.command("inspect", cls=ConfiguredCommand)
 def inspect_command(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="The model, ONNX or PyTorch.", show_default=False)],
     only: OnlyOption = None,
@@ -321,7 +329,7 @@ def inspect_command(
     _show(report, output_format, output_file, quiet, verbose)
 
 
-@app.command("report")
+@app.command("report", cls=ConfiguredCommand)
 def report_command(
     file: Annotated[
         Path,
@@ -362,6 +370,25 @@ def explain_command(
         listed = ", ".join(reason.code for reason in REASONS)
         raise UsageError(f"there is no code {code!r}", hint=f"The codes are: {listed}")
     sys.stdout.write(reason_text(reason))
+
+
+@app.command(
+    "config",
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "allow_interspersed_args": False},
+)
+def config_command(
+    ctx: typer.Context,
+    command: Annotated[
+        str | None,
+        typer.Argument(metavar="[COMMAND [OPTIONS]]", help="Only this one, as if it were run so.", show_default=False),
+    ] = None,
+    output_format: Annotated[ConfigFormat, typer.Option(help="How to print them.")] = ConfigFormat.text,
+) -> None:
+    """Print every setting in force, and where it came from: a file, a variable, the command line or the default."""
+    from fc2conv_cli.settings.in_force import as_json, as_text, in_force
+
+    settings = in_force(ctx, command, ctx.args)
+    _write((as_json if output_format is ConfigFormat.json else as_text)(settings), None)
 
 
 def _loading(
