@@ -27,22 +27,27 @@ SIZES: Schema = {"type": "array", "items": SIZE}
 
 
 def said(schema: Schema, description: str) -> Schema:
+    """A schema with a description."""
     return {**schema, "description": description}
 
 
 def or_null(schema: Schema) -> Schema:
+    """A schema that also takes null."""
     return {"anyOf": [schema, {"type": "null"}]}
 
 
 def array(items: Schema) -> Schema:
+    """A list of such items."""
     return {"type": "array", "items": items}
 
 
 def ref(name: str) -> Schema:
+    """One of the definitions below."""
     return {"$ref": f"#/$defs/{name}"}
 
 
 def record(description: str, **fields: Schema) -> Schema:
+    """An object that has all of these fields, and may have more."""
     return {"type": "object", "description": description, "properties": fields, "required": list(fields)}
 
 
@@ -153,10 +158,12 @@ PLAN = {
 
 
 def report(command: str, description: str, **fields: Schema) -> Schema:
+    """The report of a command."""
     return record(description, version={"const": VERSION}, command={"const": command}, **fields)
 
 
 def conversion() -> Schema:
+    """The report of ``fc2conv convert``."""
     return report(
         "convert",
         "What fc2conv convert did.",
@@ -175,6 +182,7 @@ def conversion() -> Schema:
 
 
 def schema() -> Schema:
+    """The whole."""
     verification = DEFINITIONS["verification"]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -191,6 +199,7 @@ def schema() -> Schema:
 
 
 def page() -> str:
+    """docs/report.schema.json."""
     return json.dumps(schema(), indent=2) + "\n"
 
 
