@@ -347,6 +347,8 @@ def report_command(
     verbose: VerboseOption = False,
 ) -> None:
     """Write a saved report in another format, or judge it by other tolerances, without running anything."""
+    if output_file is not None and output_file.resolve() == file.resolve():
+        raise UsageError("FILE and --output-file are one file", hint="Name another file, or what was measured is lost.")
     _check_report(output_file)
     from fc2conv_cli.reports.cases import passed
     from fc2conv_cli.reports.from_json import read

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+import numpy as np
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fc2conv_cli.verification.extremes import judged, kept, least_rtol, worst_of
@@ -21,6 +22,7 @@ def front(deviations: list[Deviation]) -> tuple[Deviation, ...]:
     return extremes
 
 
+@settings(max_examples=1000)
 @given(st.lists(runs, min_size=1, max_size=12), tolerances)
 def test_the_verdict_on_what_is_kept_is_the_verdict_on_all(deviations: list[Deviation], tolerance: Tolerance) -> None:
     worst = worst_of(front(deviations), tolerance)
@@ -37,11 +39,21 @@ def test_nothing_that_is_kept_covers_another(deviations: list[Deviation]) -> Non
 
 
 def test_the_worst_by_one_gate_is_not_the_worst_by_another() -> None:
+    """And a run under the line between two others is never the worst."""
     large = Deviation(1.0, 1000.0, (0,), 0.0, 1.0, False)
     small = Deviation(0.1, 1.0, (1,), 0.0, 0.1, False)
-    extremes = front([large, small])
+    between = Deviation(0.5, 500.0, (2,), 0.0, 0.5, False)
+    extremes = front([large, between, small])
     assert set(extremes) == {large, small}
     assert worst_of(extremes, Tolerance(0.0, 0.01)) == small
     assert worst_of(extremes, Tolerance(0.5, 0.0)) == large
     assert judged(small, Tolerance(0.1, 0.0)).passed
     assert worst_of((), Tolerance(1.0, 1.0)) is None
+
+
+def test_few_are_kept_where_the_deviation_grows_with_the_reference() -> None:
+    rng = np.random.default_rng(0)
+    references = rng.lognormal(size=2000)
+    extremes = front([Deviation(float(r * 0.01 * (1 + e)), float(r), (0,), 0.0, 0.0, False)
+                      for r, e in zip(references, rng.normal(size=2000) * 1e-7, strict=True)])  # fmt: skip
+    assert 2 <= len(extremes) <= 20
