@@ -52,7 +52,7 @@ class ConfiguredCommand(TyperCommand):
                 options_of(self)[key].name: found.value
                 for key, found in settings_of(ctx).get(ctx.info_name, {}).items()
             }
-            _check_environment(ctx, options_of(self))
+            check_environment(ctx, options_of(self))
             if not ctx.resilient_parsing:
                 note_unknown_variables(ctx)
         except FC2ConvError:
@@ -82,7 +82,7 @@ def unknown_variables(ctx: typer.Context) -> list[str]:
     return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
 
 
-def _check_environment(ctx: typer.Context, options: Options) -> None:
+def check_environment(ctx: typer.Context, options: Options) -> None:
     """Say which variable is at fault; the parser would only name the option."""
     for option in options.values():
         if (variable := variable_in_use(option)) is not None:

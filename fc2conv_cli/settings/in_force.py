@@ -12,7 +12,13 @@ from typing import Any
 import typer
 
 from fc2conv_cli.errors import UsageError
-from fc2conv_cli.settings.command import ConfiguredCommand, commands_of, note_unknown_variables, settings_of
+from fc2conv_cli.settings.command import (
+    ConfiguredCommand,
+    check_environment,
+    commands_of,
+    note_unknown_variables,
+    settings_of,
+)
 from fc2conv_cli.settings.options import options_of, variable_in_use
 from fc2conv_cli.settings.values import FileValue
 
@@ -63,6 +69,7 @@ def _settings(
     parent: typer.Context, command: ConfiguredCommand, values: dict[str, FileValue], args: Sequence[str]
 ) -> Iterator[Setting]:
     ctx: Any = command.make_context(command.name, [], parent=parent.find_root(), resilient_parsing=True)
+    check_environment(ctx, options_of(command))
     ctx.resilient_parsing = False  # arguments may be missing, but what is given must be right
     given, _, _ = command.make_parser(ctx).parse_args(args=list(args))
     for key, option in options_of(command).items():

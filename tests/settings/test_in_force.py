@@ -52,3 +52,9 @@ def test_what_cannot_be_asked(tmp_path: Path, args: tuple[str, ...]) -> None:
     done = fc2conv("config", *args, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "Traceback" not in done.stderr
+
+
+def test_a_variable_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    done = fc2conv("config", cwd=tmp_path, FC2CONV_SAMPLES="many")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "environment variable FC2CONV_SAMPLES is 'many': " in done.stderr
