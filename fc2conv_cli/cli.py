@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import signal
 import sys
 import traceback
@@ -17,6 +18,8 @@ import typer
 from fc2conv_cli import __version__
 from fc2conv_cli.errors import FC2ConvError, OutputFileError, UsageError
 from fc2conv_cli.options import Comparing, with_groups
+from fc2conv_cli.reports.formats import Format, add_to_job, render
+from fc2conv_cli.settings.command import ConfiguredCommand
 
 if TYPE_CHECKING:
     from fc2conv_cli.frontends.loading import Loading
@@ -37,8 +40,8 @@ app = typer.Typer(
 )
 
 
-class Format(StrEnum):
-    """How a report is written."""
+class ConfigFormat(StrEnum):
+    """How settings are printed."""
 
     text = "text"
     json = "json"
@@ -163,7 +166,7 @@ def _root(
     pass
 
 
-@app.command("convert")
+@app.command("convert", cls=ConfiguredCommand)
 @with_groups
 def convert_command(
     model: Annotated[
@@ -239,7 +242,7 @@ def convert_command(
     raise typer.Exit(OK if report.passed else NEGATIVE)
 
 
-@app.command("verify")
+@app.command("verify", cls=ConfiguredCommand)
 @with_groups
 def verify_command(
     original: Annotated[
@@ -277,7 +280,7 @@ def verify_command(
     raise typer.Exit(OK if report.passed else NEGATIVE)
 
 
-@app.command("inspect")
+@app.command("inspect", cls=ConfiguredCommand)
 def inspect_command(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="The model, ONNX or PyTorch.", show_default=False)],
     only: OnlyOption = None,
@@ -317,6 +320,36 @@ def inspect_command(
     _show(report, output_format, output_file, quiet, verbose)
 
 
+@app.command("report", cls=ConfiguredCommand)
+def report_command(
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="A report that --output-format json wrote.", show_default=False),
+    ],
+    atol: Annotated[
+        float | None, typer.Option(min=0, help="Judge float outputs by this absolute tolerance instead.")
+    ] = None,
+    rtol: Annotated[
+        float | None, typer.Option(min=0, help="Judge float outputs by this relative tolerance instead.")
+    ] = None,
+    output_format: FormatOption = Format.text,
+    output_file: FileOption = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Write a saved report in another format, or judge it by other tolerances, without running anything."""
+    if output_file is not None and output_file.resolve() == file.resolve():
+        raise UsageError("FILE and --output-file are one file", hint="Name another file, or what was measured is lost.")
+    _check_report(output_file)
+    from fc2conv_cli.reports.cases import passed
+    from fc2conv_cli.reports.from_json import read
+    from fc2conv_cli.reports.judge import judge
+
+    report = judge(read(file), atol, rtol)
+    _show(report, output_format, output_file, quiet, verbose)
+    raise typer.Exit(OK if passed(report) else NEGATIVE)
+
+
 @app.command("explain")
 def explain_command(
     code: Annotated[str, typer.Argument(metavar="CODE", help="A code such as FC2C-EINSUM.", show_default=False)],
@@ -330,6 +363,25 @@ def explain_command(
         listed = ", ".join(reason.code for reason in REASONS)
         raise UsageError(f"there is no code {code!r}", hint=f"The codes are: {listed}")
     sys.stdout.write(reason_text(reason))
+
+
+@app.command(
+    "config",
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "allow_interspersed_args": False},
+)
+def config_command(
+    ctx: typer.Context,
+    command: Annotated[
+        str | None,
+        typer.Argument(metavar="[COMMAND [OPTIONS]]", help="Only this one, as if it were run so.", show_default=False),
+    ] = None,
+    output_format: Annotated[ConfigFormat, typer.Option(help="How to print them.")] = ConfigFormat.text,
+) -> None:
+    """Print every setting in force, and where it came from: a file, a variable, the command line or the default."""
+    from fc2conv_cli.settings.in_force import as_json, as_text, in_force
+
+    settings = in_force(ctx, command, ctx.args)
+    _write((as_json if output_format is ConfigFormat.json else as_text)(settings), None)
 
 
 def _loading(
@@ -361,20 +413,17 @@ def _show(
     quiet: bool,
     verbose: bool,
 ) -> None:
+    add_to_job(report, output_format)
     if quiet and output_file is None:
         return
     terminal = output_file is None and sys.stdout.isatty()
-    if output_format is Format.json:
-        from fc2conv_cli.reports.json import render as render_json
+    width = shutil.get_terminal_size().columns if terminal else None
+    text = render(report, output_format, width=width, color=terminal, verbose=verbose)
+    _write(text, output_file)
 
-        text = render_json(report)
-    else:
-        import shutil
 
-        from fc2conv_cli.reports.console import render as render_text
-
-        width = shutil.get_terminal_size().columns if terminal else None
-        text = render_text(report, width=width, color=terminal, verbose=verbose)
+def _write(text: str, output_file: Path | None) -> None:
+    """To a file if one is named, and to stdout if not."""
     if output_file is None:
         try:
             sys.stdout.write(text)

@@ -2,6 +2,8 @@
 
     FC2ConvError                     exit code 2: usage, or input that cannot be used
     |- UsageError                    options that contradict each other or match nothing
+    |- SettingsError                 a settings file or an environment variable that cannot be used
+    |- ReportFileError               a saved report that cannot be read
     |- ModelFileError                the model file cannot be used
     |  |- ModelNotFoundError         no such file, a folder, not readable
     |  |- NotOnnxError               empty, another format, a truncated protobuf
@@ -49,6 +51,18 @@ class FC2ConvError(Exception):
 
 class UsageError(FC2ConvError):
     """Options that contradict each other, or that match nothing."""
+
+
+class SettingsError(FC2ConvError):
+    """A settings file, or an environment variable, that cannot be used."""
+
+
+class ReportFileError(FC2ConvError):
+    """A saved report that cannot be read."""
+
+    def __init__(self, path: Path, problem: str, *, hint: str = "") -> None:
+        """Name the file, then say what is wrong with it."""
+        super().__init__(f"{path}: {problem}", hint=hint or "Give a file that --output-format json wrote.")
 
 
 class ModelFileError(FC2ConvError):

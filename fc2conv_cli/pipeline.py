@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     AnyModel = str | PathLike[str] | Module | ExportedProgram
 
-Status = Literal["written", "planned", "nothing to convert", "layers left", "different"]
+Status = Literal["written", "planned", "nothing to convert", "layers left", "different", "would be written"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ class ConversionReport:
     Attributes:
         model: The file that was read.
         status: ``written``; ``planned`` (a dry run); ``nothing to convert``; ``layers left`` (refused by strict);
-            ``different`` (the result failed verification).
+            ``different`` (the result failed verification); ``would be written`` (it failed, but agrees by the
+            tolerances that its report was judged with later).
         plan: What was converted, and what was left and why.
         output: The file that was written, or None.
         data: The file beside it that its weights are in, or None.

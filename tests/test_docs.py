@@ -62,6 +62,8 @@ def test_the_readme_shows_what_a_pytorch_file_prints(tmp_path: Path) -> None:
         "docs/pytorch.md",
         "docs/equivalence.md",
         "docs/spellings.md",
+        "docs/ci.md",
+        "docs/mutants.md",
     ],
 )
 def test_links_lead_somewhere(page: str) -> None:

@@ -15,9 +15,9 @@ from rich.text import Text
 from fc2conv_cli.layout.interface import InterfaceChange
 from fc2conv_cli.layout.stretches import Stretch
 from fc2conv_cli.pipeline import ConversionReport, InspectionReport
-from fc2conv_cli.records import Plan, PlannedLayer, Skip, node_label
 from fc2conv_cli.reports import layers
 from fc2conv_cli.sizes import Size, format_shape
+from fc2conv_cli.summary import LayerSummary, PlanSummary, SkipSummary, summarise
 from fc2conv_cli.verification.report import OutputReport, VerifyReport
 
 _PLAIN_WIDTH = 150
@@ -55,8 +55,9 @@ def render(
     if isinstance(report, ConversionReport):
         _conversion(console, report, verbose)
     elif isinstance(report, InspectionReport):
-        _headline(console, str(report.model), report.plan)
-        _plan(console, report.plan, verbose)
+        plan = summarise(report.plan)
+        _headline(console, str(report.model), plan)
+        _plan(console, plan, verbose)
         _stretches(console, report.stretches, verbose)
         _notes(console, report.notes)
         _layout_count(console, report)
@@ -80,8 +81,9 @@ def _line(console: Console, text: Text | str) -> None:
 
 
 def _conversion(console: Console, report: ConversionReport, verbose: bool) -> None:
-    _headline(console, str(report.model), report.plan)
-    _plan(console, report.plan, verbose)
+    plan = summarise(report.plan)
+    _headline(console, str(report.model), plan)
+    _plan(console, plan, verbose)
     if verbose or report.status == "planned":
         _stretches(console, report.stretches, verbose)
     if report.verification is not None and report.plan.layers:
@@ -131,7 +133,7 @@ def _interface(console: Console, changes: Sequence[InterfaceChange]) -> None:
         _line(console, Text(f"the interface changes (--io-layout nchw): {change.kind} {change.name!r} was {shapes}"))
 
 
-def _headline(console: Console, model: str, plan: Plan) -> None:
+def _headline(console: Console, model: str, plan: PlanSummary) -> None:
     found, become = plan.found, len(plan.layers)
     if not found:
         _line(console, Text(f"{model}: no fully connected layer"))
@@ -141,29 +143,29 @@ def _headline(console: Console, model: str, plan: Plan) -> None:
     _line(console, Text(f"{model}: {found} fully connected {layers}, {become} {verb}"))
 
 
-def _plan(console: Console, plan: Plan, verbose: bool) -> None:
+def _plan(console: Console, plan: PlanSummary, verbose: bool) -> None:
     if plan.layers:
         table = _table("layer", "was", "in", "out", "positions", "params", "MACs", "becomes", "reads", "writes")
-        for planned in plan.layers if verbose else plan.layers[:_LISTED_ROWS]:
-            table.add_row(*map(Text, _layer_row(planned)))
+        for layer in plan.layers if verbose else plan.layers[:_LISTED_ROWS]:
+            table.add_row(*map(Text, _layer_row(layer)))
         console.print(table)
         if not verbose and len(plan.layers) > _LISTED_ROWS:
             _line(console, f"  ... and {len(plan.layers) - _LISTED_ROWS} more (-v lists all)")
-    for planned in plan.layers:
-        if planned.layer.folded:
-            what = ", ".join(f"{node.op_type} {node_label(node)}" for node in planned.layer.folded)
-            _line(console, Text(f"folded into {planned.layer.name}: {what}"))
+    for layer in plan.layers:
+        if layer.folded:
+            what = ", ".join(f"{op_type} {name}" for op_type, name in layer.folded)
+            _line(console, Text(f"folded into {layer.name}: {what}"))
     if plan.layers:
         _line(console, _layout_line(plan))
-    _skips(console, "stays", [s for s in plan.skips if s.reason.is_layer])
-    others = [s for s in plan.skips if not s.reason.is_layer]
+    _skips(console, "stays", plan.staying)
+    others = [s for s in plan.skips if not s.is_layer]
     if verbose:
         _skips(console, "not a fully connected layer", others)
     else:
         _count_others(console, others)
 
 
-def _layout_line(plan: Plan) -> str:
+def _layout_line(plan: PlanSummary) -> str:
     """How good the choice of layouts is known to be."""
     gap = plan.gap
     proof = "the cheapest" if gap == 0 else f"at most {gap:.1%} above the cheapest"
@@ -171,38 +173,36 @@ def _layout_line(plan: Plan) -> str:
     return f"layouts: {proof} of all combinations of {ways}"
 
 
-def _layer_row(planned: PlannedLayer) -> tuple[str, ...]:
-    layer, form = planned.layer, planned.form
-    height, width = form.kernel_shape
+def _layer_row(layer: LayerSummary) -> tuple[str, ...]:
     return (
         layer.name,
         layer.spelling,
-        str(layer.contraction.in_features),
-        str(layer.contraction.out_features),
-        format_shape(layer.contraction.position_shape),
+        str(layer.in_features),
+        str(layer.out_features),
+        format_shape(layer.positions),
         f"{layer.parameters:,}",
         f"{layer.macs.static:,}" if layer.macs.static is not None else str(layer.macs),
-        f"{layer.becomes} {height}x{width}" + (f", {form.group} groups" if form.group > 1 else ""),
-        format_shape(form.read.target_shape),
-        format_shape(form.write.target_shape),
+        layer.convolution,
+        format_shape(layer.input_shape),
+        format_shape(layer.output_shape),
     )
 
 
-def _skips(console: Console, title: str, skips: list[Skip]) -> None:
+def _skips(console: Console, title: str, skips: Sequence[SkipSummary]) -> None:
     if not skips:
         return
     table = _table(title, "op", "why", "code")
     for skip in skips:
-        table.add_row(*map(Text, (skip.name, skip.node.op_type, skip.sentence, skip.reason.code)))
+        table.add_row(*map(Text, (skip.name, skip.op_type, skip.sentence, skip.code)))
     console.print(table)
-    for reason in dict.fromkeys(skip.reason for skip in skips):
-        _line(console, Text(f"  {reason.code}: {reason.advice}"))
+    for code, advice in dict.fromkeys((skip.code, skip.advice) for skip in skips):
+        _line(console, Text(f"  {code}: {advice}"))
 
 
-def _count_others(console: Console, skips: list[Skip]) -> None:
+def _count_others(console: Console, skips: Sequence[SkipSummary]) -> None:
     """One line for each reason why nodes only look like layers; a transformer has many of them."""
-    for (reason, op_type), count in Counter((s.reason, s.node.op_type) for s in skips).items():
-        _line(console, Text(f"not a layer: {count} {op_type}: {reason.sentence} (-v lists them)"))
+    for (rule, op_type), count in Counter((s.rule, s.op_type) for s in skips).items():
+        _line(console, Text(f"not a layer: {count} {op_type}: {rule} (-v lists them)"))
 
 
 def _verification(console: Console, report: VerifyReport, verbose: bool) -> None:
@@ -337,6 +337,10 @@ def _closing(report: ConversionReport) -> Text:
         return Text("dry run: nothing written")
     if report.status == "layers left":
         return Text("--strict: a fully connected layer would be left; nothing written", style="bold red")
+    if report.status == "would be written":
+        return Text("the converted model agrees by these tolerances: convert again with them to have it written")
+    if report.status == "different" and report.output is not None:
+        return Text(f"the converted model does not agree by these tolerances; {report.output} was written", "bold red")
     if report.status == "different":
         kept = _kept(report)
         if report.verification is not None and report.verification.agrees:

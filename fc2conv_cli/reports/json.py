@@ -9,8 +9,9 @@ from typing import Any
 
 from fc2conv_cli.layout.nodes import LayoutCount
 from fc2conv_cli.pipeline import ConversionReport, InspectionReport
-from fc2conv_cli.records import Plan, PlannedLayer, Skip, node_label
+from fc2conv_cli.records import Plan
 from fc2conv_cli.sizes import Shape
+from fc2conv_cli.summary import LayerSummary, PlanSummary, SkipSummary, summarise
 from fc2conv_cli.verification.layer_report import LayerReport, LayersReport
 from fc2conv_cli.verification.metrics import Deviation
 from fc2conv_cli.verification.report import OutputReport, VerifyReport
@@ -22,16 +23,17 @@ VERSION = 1
 def render(report: ConversionReport | InspectionReport | VerifyReport) -> str:
     """A report as indented JSON, ending in a newline."""
     if isinstance(report, ConversionReport):
-        content = conversion(report)
+        content = {"command": "convert", **conversion(report)}
     elif isinstance(report, InspectionReport):
         content = {
+            "command": "inspect",
             "model": str(report.model),
             **plan(report.plan),
             **_layout_nodes(report),
             "notes": list(report.notes),
         }
     else:
-        content = verification(report)
+        content = {"command": "verify", **verification(report)}
     return json.dumps(_finite({"version": VERSION, **content}), indent=2, allow_nan=False) + "\n"
 
 
@@ -74,10 +76,20 @@ def _layout_count(count: LayoutCount | None) -> dict[str, Any] | None:
     return {"transposes": count.transposes, "reshapes": count.reshapes, "bytes_moved": whole}
 
 
-def plan(report: Plan) -> dict[str, Any]:
+def plan(report: Plan | PlanSummary) -> dict[str, Any]:
     """A plan as plain data."""
-    layout = {"cost": report.cost, "bound": report.bound, "gap": report.gap, "nodes": report.units}
-    return {"layers": [_layer(p) for p in report.layers], "skips": [_skip(s) for s in report.skips], "layout": layout}
+    said = summarise(report)
+    return {
+        "layers": [_layer(layer) for layer in said.layers],
+        "skips": [_skip(skip) for skip in said.skips],
+        "layout": {
+            "cost": said.cost,
+            "bound": said.bound,
+            "gap": said.gap,
+            "nodes": said.units,
+            "options": said.options,
+        },
+    }
 
 
 def verification(report: VerifyReport) -> dict[str, Any]:
@@ -88,7 +100,7 @@ def verification(report: VerifyReport) -> dict[str, Any]:
         "passed": report.passed,
         "engine": report.engine,
         "seed": report.seed,
-        "data": None if report.data is None else str(report.data),
+        "inputs": None if report.data is None else str(report.data),
         "accepts_ill_conditioned": report.accepts_ill_conditioned,
         "original_cost": None if report.original_cost is None else asdict(report.original_cost),
         "converted_cost": None if report.converted_cost is None else asdict(report.converted_cost),
@@ -136,36 +148,38 @@ def _layer_deviation(row: LayerReport) -> dict[str, Any]:
     }
 
 
-def _layer(planned: PlannedLayer) -> dict[str, Any]:
-    layer, form = planned.layer, planned.form
+def _layer(layer: LayerSummary) -> dict[str, Any]:
     return {
         "name": layer.name,
         "spelling": layer.spelling,
-        "in_features": layer.contraction.in_features,
-        "out_features": layer.contraction.out_features,
-        "groups": form.group,
-        "positions": _dims(layer.contraction.position_shape),
+        "in_features": layer.in_features,
+        "out_features": layer.out_features,
+        "groups": layer.groups,
+        "positions": _dims(layer.positions),
         "parameters": layer.parameters,
         "macs": layer.macs.static if layer.macs.static is not None else str(layer.macs),
-        "folded": [node_label(node) for node in layer.folded],
+        "folded": [name for _, name in layer.folded],
+        "folded_op_types": [op_type for op_type, _ in layer.folded],
         "conv": {
             "op_type": layer.becomes,
-            "reads": layer.x.name,
-            "kernel_shape": list(form.kernel_shape),
-            "input_shape": _dims(form.read.target_shape),
-            "output_shape": _dims(form.write.target_shape),
+            "reads": layer.reads,
+            "kernel_shape": list(layer.kernel_shape),
+            "input_shape": _dims(layer.input_shape),
+            "output_shape": _dims(layer.output_shape),
         },
     }
 
 
-def _skip(skip: Skip) -> dict[str, Any]:
+def _skip(skip: SkipSummary) -> dict[str, Any]:
     return {
         "name": skip.name,
-        "op_type": skip.node.op_type,
-        "code": skip.reason.code,
-        "fully_connected": skip.reason.is_layer,
+        "op_type": skip.op_type,
+        "code": skip.code,
+        "fully_connected": skip.is_layer,
+        "wished": skip.is_wish,
+        "rule": skip.rule,
         "reason": skip.sentence,
-        "advice": skip.reason.advice,
+        "advice": skip.advice,
     }
 
 
@@ -184,6 +198,7 @@ def _output(output: OutputReport) -> dict[str, Any]:
         "measures": None if output.measures is None else asdict(output.measures),
         "noise": output.noise,
         "excess": output.excess,
+        "extremes": [_deviation(deviation) for deviation in output.extremes],
         "failures": list(output.failures),
         "notes": list(output.notes),
     }
@@ -191,7 +206,8 @@ def _output(output: OutputReport) -> dict[str, Any]:
 
 def _deviation(worst: Deviation | None) -> dict[str, Any]:
     if worst is None:
-        return dict.fromkeys(("max_abs", "max_reference", "max_relative", "index", "reference", "converted"))
+        measured = ("max_abs", "max_reference", "max_relative", "index", "reference", "converted")
+        return dict.fromkeys((*measured, "nans", "infinities", "elementwise_rtol"))
     return {
         "max_abs": worst.max_abs,
         "max_reference": worst.max_reference,
@@ -199,6 +215,9 @@ def _deviation(worst: Deviation | None) -> dict[str, Any]:
         "index": None if worst.index is None else list(worst.index),
         "reference": worst.reference,
         "converted": worst.converted,
+        "nans": worst.nans,
+        "infinities": worst.infinities,
+        "elementwise_rtol": worst.elementwise_rtol,
     }
 
 

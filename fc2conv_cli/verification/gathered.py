@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fc2conv_cli.verification.changes import Changes
+from fc2conv_cli.verification.extremes import kept, least_rtol, worst_of
 from fc2conv_cli.verification.measures import Sums
 from fc2conv_cli.verification.metrics import Deviation, Tolerance, compare, tolerance_for
 from fc2conv_cli.verification.report import OutputReport
@@ -45,10 +46,9 @@ class Gathered:
     wanted: OutputTolerance
     elementwise: bool
     coarsest_float: str
-    worst: Deviation | None = None
+    extremes: tuple[Deviation, ...] = ()
     tolerance: Tolerance | None = None
     dtype: str = ""
-    rtol_to_pass: float = 0.0
     failures: list[str] = field(default_factory=list)
     nans: float = 0.0
     infinities: float = 0.0
@@ -60,6 +60,16 @@ class Gathered:
     sums: Sums = field(default_factory=Sums)
     noise: float | None = None
     excess: float = 0.0
+
+    @property
+    def worst(self) -> Deviation | None:
+        """The run that came closest to the gate, or went farthest past it."""
+        return None if self.tolerance is None else worst_of(self.extremes, self.tolerance)
+
+    @property
+    def rtol_to_pass(self) -> float:
+        """The least rtol with which all runs would have passed."""
+        return 0.0 if self.tolerance is None else least_rtol(self.extremes, self.tolerance.atol)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -117,6 +127,7 @@ class Gathered:
             self.rtol_to_pass,
             tuple(self.failures),
             self.notes,
+            self.extremes,
             self.sums.measures,
             self.noise,
             self.excess,
@@ -130,10 +141,7 @@ class Gathered:
         self.dtype = str(ours.dtype)
         self.tolerance = self.tolerance_for(self.dtype)
         deviation = compare(ours, theirs, self.tolerance)
-        rtol = deviation.rtol_to_pass(self.tolerance.atol)
-        if self.worst is None or (rtol, deviation.max_abs) > (self.rtol_to_pass, self.worst.max_abs):
-            self.worst = deviation
-        self.rtol_to_pass = max(self.rtol_to_pass, rtol)
+        self.extremes = kept(self.extremes, deviation)
         self.finite = self.finite or bool(np.isfinite(ours).any() if "float" in self.dtype else ours.size)
         self.largest = max(self.largest, deviation.max_reference)
         self.elements += ours.size

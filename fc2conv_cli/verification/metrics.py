@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,6 +97,17 @@ class Deviation:
         if self.max_abs == 0:
             return 0.0
         return self.max_abs / self.max_reference if self.max_reference else float("inf")
+
+    def is_within(self, tolerance: Tolerance) -> bool:
+        """Whether it passes a gate; an infinite difference passes none.
+
+        One that is for each element must have the atol that this was measured with.
+        """
+        if tolerance.elementwise and self.elementwise_rtol is not None:
+            return math.isfinite(self.max_abs) and self.elementwise_rtol <= tolerance.rtol
+        return bool(
+            math.isfinite(self.max_abs) and self.max_abs <= tolerance.atol + tolerance.rtol * self.max_reference
+        )
 
     def rtol_to_pass(self, atol: float) -> float:
         """The least rtol with which it would pass, given atol."""

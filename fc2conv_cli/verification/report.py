@@ -30,6 +30,8 @@ class OutputReport:
         rtol_to_pass: The least rtol with which all runs would have passed.
         failures: Faults of its interface (missing, retyped, reshaped), in words.
         notes: What else is to be said.
+        extremes: The runs that can be the worst under some tolerance (`fc2conv_cli.verification.extremes`), so that
+            other tolerances can be judged without running anything again.
         measures: Further figures over all runs; None if nothing was compared, or it is no tensor of numbers.
         noise: How much the original moves by itself when every float input moves by one unit in the last place; None if
             that was not measured.
@@ -44,6 +46,7 @@ class OutputReport:
     rtol_to_pass: float
     failures: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    extremes: tuple[Deviation, ...] = ()
     measures: Measures | None = None
     noise: float | None = None
     excess: float = 0.0

@@ -1,0 +1,234 @@
+"""Makes docs/report.schema.json, the JSON Schema of what ``--output-format json`` writes.
+
+    python docs/make_schema.py
+
+Fields are never closed: a later fc2conv may add some without a new version, and reports stay valid.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, get_args
+
+from fc2conv_cli.pipeline import Status
+from fc2conv_cli.reports.json import VERSION
+from fc2conv_cli.verification.report import Verdict
+
+Schema = dict[str, Any]
+
+TEXT: Schema = {"type": "string"}
+FLAG: Schema = {"type": "boolean"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+NUMBER: Schema = {"anyOf": [{"type": "number"}, {"enum": ["inf", "-inf", "nan"]}]}
+MEASURE: Schema = {"anyOf": [{"type": "number", "minimum": 0}, {"const": "inf"}]}
+SIZE: Schema = {"type": ["integer", "string"]}
+TEXTS: Schema = {"type": "array", "items": TEXT}
+SIZES: Schema = {"type": "array", "items": SIZE}
+
+
+def said(schema: Schema, description: str) -> Schema:
+    """A schema with a description."""
+    return {**schema, "description": description}
+
+
+def or_null(schema: Schema) -> Schema:
+    """A schema that also takes null."""
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def array(items: Schema) -> Schema:
+    """A list of such items."""
+    return {"type": "array", "items": items}
+
+
+def ref(name: str) -> Schema:
+    """One of the definitions below."""
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def record(description: str, **fields: Schema) -> Schema:
+    """An object that has all of these fields, and may have more."""
+    return {"type": "object", "description": description, "properties": fields, "required": list(fields)}
+
+
+DEVIATION = {
+    "max_abs": said(MEASURE, "Largest absolute difference."),
+    "max_reference": said(MEASURE, "Largest magnitude in the reference of that run."),
+    "max_relative": said(MEASURE, "max_abs / max_reference."),
+    "index": said(or_null(array(COUNT)), "Where the largest difference is; null when both are equal."),
+    "reference": said({"type": ["number", "string", "null"]}, "The value of the original there."),
+    "converted": said({"type": ["number", "string", "null"]}, "The value of the converted model there."),
+    "nans": said({"type": "number", "minimum": 0, "maximum": 1}, "Share of the places where both are NaN."),
+    "infinities": said({"type": "number", "minimum": 0, "maximum": 1}, "... where both are the same infinity."),
+    "elementwise_rtol": said(or_null(MEASURE), "The least rtol with which each element would pass; null unless asked."),
+}
+
+DEFINITIONS: Schema = {
+    "deviation": record("How far one run was from its reference.", **DEVIATION),
+    "output": record(
+        "One output, over all runs. It passes when max_abs <= atol + rtol * max_reference in each.",
+        name=TEXT,
+        dtype=TEXT,
+        shape=said(or_null(array({"type": ["integer", "string", "null"]})), "As the original declares it."),
+        passed=FLAG,
+        atol=MEASURE,
+        rtol=MEASURE,
+        elementwise=said(FLAG, "Whether each element is held to atol + rtol * |its reference|, not the largest one."),
+        verdict={"enum": list(get_args(Verdict))},
+        **{
+            name: said(or_null(schema), schema["description"] + " Of the worst run; null if none was compared.")
+            for name, schema in DEVIATION.items()
+        },
+        rtol_to_pass=said(MEASURE, "The least rtol with which all runs would pass."),
+        measures=said(or_null(ref("measures")), "Further figures; null if nothing finite was compared."),
+        noise=said(or_null(MEASURE), "How much the original moves when each float input moves by one unit."),
+        excess=said(MEASURE, "Of runs outside tolerance: the largest deviation over the noise of the same run."),
+        extremes=said(array(ref("deviation")), "The runs that can be the worst under some tolerance."),
+        failures=said(TEXTS, "What is wrong with its name, type or shape."),
+        notes=TEXTS,
+    ),
+    "measures": record(
+        "Figures over all runs.",
+        mean_abs=MEASURE,
+        rmse=MEASURE,
+        cosine=said(NUMBER, "Of the angle between both, all runs as one vector."),
+        sqnr_db=said(NUMBER, "Power of the original over that of the difference."),
+        max_ulp=said(or_null(COUNT), "Largest distance in units in the last place; null for integers."),
+        top1=said(or_null({"type": "number"}), "Share of rows with their largest value at the same place."),
+    ),
+    "cost": record(
+        "What a model cost to run, graph optimisations off.",
+        load_seconds=MEASURE,
+        run_seconds=MEASURE,
+        runs=COUNT,
+        memory_bytes=or_null(COUNT),
+    ),
+    "verification": record(
+        "A comparison of two models.",
+        original=TEXT,
+        converted=TEXT,
+        passed=FLAG,
+        engine=said(TEXT, "What ran the models."),
+        seed=COUNT,
+        inputs=said(or_null(TEXT), "The file or folder that the inputs come from; null if they are random."),
+        accepts_ill_conditioned=FLAG,
+        original_cost=or_null(ref("cost")),
+        converted_cost=or_null(ref("cost")),
+        samples=COUNT,
+        runs=COUNT,
+        cases=said(array({"type": "object", "additionalProperties": COUNT}), "Sizes of the dynamic dims."),
+        outputs=array(ref("output")),
+        failures=said(TEXTS, "What is wrong with the converted model as a whole."),
+        notes=TEXTS,
+        export=said(or_null(ref("verification")), "Of a PyTorch model: the plain export against PyTorch."),
+    ),
+    "layer": record(
+        "A fully connected layer that becomes a convolution.",
+        name=TEXT,
+        spelling=said(TEXT, "How the file writes it."),
+        in_features=COUNT,
+        out_features=COUNT,
+        groups=COUNT,
+        positions=SIZES,
+        parameters=COUNT,
+        macs=said(SIZE, "Multiply-accumulates of one run."),
+        folded=said(TEXTS, "What --fuse took into it."),
+        folded_op_types=TEXTS,
+        conv=record(
+            "The convolution.",
+            op_type=TEXT,
+            reads=or_null(TEXT),
+            kernel_shape={**array(COUNT), "minItems": 2, "maxItems": 2},
+            input_shape=SIZES,
+            output_shape=SIZES,
+        ),
+    ),
+    "skip": record(
+        "A node that stays.",
+        name=TEXT,
+        op_type=TEXT,
+        code=said({**TEXT, "pattern": "^FC2C-"}, "Stable; docs/reasons.md lists all."),
+        fully_connected=said(FLAG, "Whether it is a layer, and does not only look like one."),
+        wished=said(FLAG, "Whether --only or --skip asked for it."),
+        rule=TEXT,
+        reason=TEXT,
+        advice=TEXT,
+    ),
+    "layout_count": record(
+        "Layout nodes that run.",
+        transposes=COUNT,
+        reshapes=COUNT,
+        bytes_moved=said(SIZE, "By the Transposes; a sum of products where dims are symbolic."),
+    ),
+    "stretch": record("A part of the graph that stays in 4-D.", layers=TEXTS, nodes=TEXTS),
+    "interface_change": record(
+        "An input or output that is 4-D now.", kind={"enum": ["input", "output"]}, name=TEXT, before=SIZES, after=SIZES
+    ),
+}
+
+PLAN = {
+    "layers": array(ref("layer")),
+    "skips": array(ref("skip")),
+    "layout": record(
+        "How good the choice of layouts is.", cost=NUMBER, bound=NUMBER, gap=NUMBER, nodes=COUNT, options=COUNT
+    ),
+    "layout_nodes": record(
+        "Before and after; null where nothing was made.",
+        before=or_null(ref("layout_count")),
+        after=or_null(ref("layout_count")),
+    ),
+    "stretches": array(ref("stretch")),
+    "interface": array(ref("interface_change")),
+    "notes": TEXTS,
+}
+
+
+def report(command: str, description: str, **fields: Schema) -> Schema:
+    """The report of a command."""
+    return record(description, version={"const": VERSION}, command={"const": command}, **fields)
+
+
+def conversion() -> Schema:
+    """The report of ``fc2conv convert``."""
+    return report(
+        "convert",
+        "What fc2conv convert did.",
+        model=TEXT,
+        status={"enum": list(get_args(Status))},
+        passed=said(FLAG, "Whether nothing went against the user's wishes: exit code 0."),
+        verified=said(FLAG, "Whether a file was written that was compared with the original and agrees."),
+        output=or_null(TEXT),
+        data=or_null(TEXT),
+        failed=or_null(TEXT),
+        export=or_null(TEXT),
+        verification=or_null(ref("verification")),
+        seconds={"type": "object", "additionalProperties": {"type": "number"}},
+        **PLAN,
+    )
+
+
+def schema() -> Schema:
+    """The whole."""
+    verification = DEFINITIONS["verification"]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"Report of fc2conv, version {VERSION}",
+        "description": "What fc2conv convert, verify and inspect write with --output-format json. Numbers that JSON "
+        "cannot hold are the strings inf, -inf and nan. A later fc2conv may add fields.",
+        "oneOf": [
+            conversion(),
+            report("verify", verification["description"], **verification["properties"]),
+            report("inspect", "What fc2conv inspect found.", model=TEXT, **PLAN),
+        ],
+        "$defs": DEFINITIONS,
+    }
+
+
+def page() -> str:
+    """docs/report.schema.json."""
+    return json.dumps(schema(), indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    Path(__file__).with_name("report.schema.json").write_text(page(), encoding="utf-8")

@@ -1,0 +1,61 @@
+"""The formats of reports, by the name that ``--output-format`` gives them; each is imported when it is asked for."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fc2conv_cli.reports.cases import Report
+
+
+class Format(StrEnum):
+    """How a report is written."""
+
+    text = "text"
+    json = "json"
+    markdown = "markdown"
+    junit = "junit"
+    github = "github"
+
+
+def render(report: Report, output_format: Format, *, width: int | None, color: bool, verbose: bool) -> str:
+    """A report in a format.
+
+    Args:
+        report: Any of the three reports.
+        output_format: How to write it.
+        width: As for `fc2conv_cli.reports.console.render`, and only for it.
+        color: Likewise.
+        verbose: Likewise.
+    """
+    if output_format is Format.json:
+        from fc2conv_cli.reports.json import render as render_json
+
+        return render_json(report)
+    if output_format is Format.markdown:
+        from fc2conv_cli.reports.markdown_report import render as render_markdown
+
+        return render_markdown(report)
+    if output_format is Format.junit:
+        from fc2conv_cli.reports.junit import render as render_junit
+
+        return render_junit(report)
+    if output_format is Format.github:
+        from fc2conv_cli.reports.github import render as render_github
+
+        return render_github(report)
+    from fc2conv_cli.reports.console import render as render_text
+
+    return render_text(report, width=width, color=color, verbose=verbose)
+
+
+def add_to_job(report: Report, output_format: Format) -> None:
+    """What a format does beside what it prints: ``github`` adds to the summary of the job, where there is one."""
+    named = os.environ.get("GITHUB_STEP_SUMMARY")
+    if output_format is Format.github and named:
+        from fc2conv_cli.reports.github import append_summary
+
+        append_summary(report, Path(named))

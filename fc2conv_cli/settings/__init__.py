@@ -1,0 +1,1 @@
+"""Settings: options of the command line that stand in a file or in environment variables."""

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from samples import NASTY, different, inspected, left, written
+
+from fc2conv_cli.errors import OutputFileError
+from fc2conv_cli.reports.github import append_summary, command, render
+
+
+def unescaped(text: str) -> str:
+    """As the runner does it: actions/runner, ActionCommand.cs."""
+    for code, character in (("%0D", "\r"), ("%0A", "\n"), ("%3A", ":"), ("%2C", ","), ("%25", "%")):
+        text = text.replace(code, character)
+    return text
+
+
+def parsed(line: str) -> tuple[str, dict[str, str], str]:
+    found = re.fullmatch(r"::(\w+) ([^:]*)::(.*)", line)
+    assert found is not None, line
+    properties = dict(pair.split("=", 1) for pair in found[2].split(","))
+    return found[1], {key: unescaped(text) for key, text in properties.items()}, unescaped(found[3])
+
+
+def test_every_character_arrives() -> None:
+    kind, properties, message = parsed(command("error", NASTY, title=NASTY))
+    assert (kind, properties, message) == ("error", {"title": NASTY}, NASTY)
+    assert command("notice", "50%, a:b\n", title="x,y:z%") == "::notice title=x%2Cy%3Az%25::50%25, a:b%0A"
+
+
+def test_an_output_that_differs_is_an_error(tmp_path: Path) -> None:
+    lines = [parsed(line) for line in render(different(tmp_path)).splitlines()]
+    assert [kind for kind, _, _ in lines] == ["error", "error"]
+    assert lines[0][1] == {"title": "fc2conv: outputs, y"}
+    assert "max |delta|" in lines[0][2]
+    assert lines[1][2].endswith("DIFFERENT")
+
+
+def test_what_passed_is_one_notice(tmp_path: Path) -> None:
+    (line,) = render(written(tmp_path)).splitlines()
+    assert parsed(line)[0] == "notice"
+
+
+def test_a_layer_that_stays_is_a_notice_or_under_strict_an_error(tmp_path: Path) -> None:
+    assert [parsed(line)[0] for line in render(inspected(tmp_path, NASTY)).split("\n")[:-1]] == ["notice", "notice"]
+    assert [parsed(line)[0] for line in render(left(tmp_path)).splitlines()] == ["error", "error"]
+
+
+def test_the_summary_is_added_to_what_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "summary.md"
+    path.write_text("before\n")
+    append_summary(written(tmp_path), path)
+    assert path.read_text().startswith("before\n### ✅ ")
+    with pytest.raises(OutputFileError, match="the job's summary cannot be written"):
+        append_summary(written(tmp_path), tmp_path / "none" / "summary.md")
