@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
@@ -32,6 +33,18 @@ def _option(*names: str, **more: Any) -> Any:
     return typer.Option(*names, rich_help_panel=_PANEL, **more)
 
 
+def _tolerance(text: str) -> str:
+    """The text itself, if a number from 0 up stands in it, alone or behind the name of an output."""
+    number = str(text).rpartition("=")[2]
+    try:
+        fits = 0 <= float(number) < math.inf
+    except ValueError:
+        fits = False
+    if not fits:
+        raise typer.BadParameter(f"{number!r} is no number from 0 up; for example 1e-4, or logits=1e-4 for one output.")
+    return str(text)
+
+
 @dataclass(frozen=True)
 class Comparing:
     """How to compare two models."""
@@ -40,11 +53,21 @@ class Comparing:
     seed: Annotated[int, _option("--seed", min=0, help="Seed of the random inputs.")] = 0
     atol: Annotated[
         list[str] | None,
-        _option("--atol", metavar="[OUTPUT=]NUMBER", help="Absolute tolerance of float outputs. Default: by dtype."),
+        _option(
+            "--atol",
+            metavar="[OUTPUT=]NUMBER",
+            parser=_tolerance,
+            help="Absolute tolerance of float outputs. Default: by dtype.",
+        ),
     ] = None
     rtol: Annotated[
         list[str] | None,
-        _option("--rtol", metavar="[OUTPUT=]NUMBER", help="Tolerance relative to the largest reference value."),
+        _option(
+            "--rtol",
+            metavar="[OUTPUT=]NUMBER",
+            parser=_tolerance,
+            help="Tolerance relative to the largest reference value.",
+        ),
     ] = None
     elementwise: Annotated[
         bool, _option("--elementwise", help="Hold each element to atol + rtol * |its own reference|, as numpy does.")

@@ -84,7 +84,7 @@ def _checked(file: SettingsFile, place: str, option: TyperOption, raw: Any, ctx:
     wanted = _kind(option)
     if not wanted.holds(raw):
         raise SettingsError(f"{place} is {raw!r}, and not {wanted.name}")
-    given = [raw] if option.multiple and isinstance(raw, str) else raw
+    given = _listed(raw) if option.multiple else raw
     try:
         value = option.process_value(ctx, given)
     except typer.BadParameter as error:
@@ -94,6 +94,11 @@ def _checked(file: SettingsFile, place: str, option: TyperOption, raw: Any, ctx:
     if isinstance(value, Path):  # named as seen from the file, wherever the command runs
         given = str(file.path.parent / value)
     return FileValue(given, place)
+
+
+def _listed(raw: Any) -> list[str]:
+    """What a repeatable option is given: texts, as on the command line."""
+    return [item if isinstance(item, str) else repr(item) for item in (raw if isinstance(raw, list) else [raw])]
 
 
 class _Kind(NamedTuple):
@@ -111,12 +116,20 @@ _STRINGS = _Kind(
     "a string or a list of strings",
     lambda raw: isinstance(raw, str) or (isinstance(raw, list) and all(isinstance(item, str) for item in raw)),
 )
+_TOLERANCES = _Kind(
+    "a number, a string or a list of them",
+    lambda raw: all(_NUMBER.holds(item) or isinstance(item, str) for item in (raw if isinstance(raw, list) else [raw])),
+)
+_TOLERANCE_KEYS = frozenset({"atol", "rtol"})
+"""Repeatable, and yet a number in most files."""
 _SCALAR = _Kind("a number or a string", lambda raw: _NUMBER.holds(raw) or _STRING.holds(raw))
 
 
 def _kind(option: TyperOption) -> _Kind:
     """What an option needs, as far as it says so itself."""
-    return _FLAG if option.is_flag else _STRINGS if option.multiple else _SCALAR
+    if option.multiple:
+        return _TOLERANCES if option.name in _TOLERANCE_KEYS else _STRINGS
+    return _FLAG if option.is_flag else _SCALAR
 
 
 def _kind_of(value: Any) -> _Kind:

@@ -24,9 +24,9 @@ def test_where_each_value_came_from(tmp_path: Path) -> None:
     path = tmp_path / "pyproject.toml"
     assert found["verify", "samples"] == (2, "file", f"{path}: [tool.fc2conv] samples")
     assert found["convert", "only"] == (["a*"], "file", f"{path}: [tool.fc2conv.convert] only")
-    assert found["verify", "rtol"] == (0.5, "environment", "FC2CONV_RTOL")
-    assert found["verify", "atol"] == (0.25, "environment", "FC2CONV_VERIFY_ATOL")
-    assert found["convert", "atol"] == (None, "default", None)
+    assert found["verify", "rtol"] == (["0.5"], "environment", "FC2CONV_RTOL")
+    assert found["verify", "atol"] == (["0.25"], "environment", "FC2CONV_VERIFY_ATOL")
+    assert found["convert", "atol"] == ([], "default", None)
     assert found["inspect", "quiet"] == (True, "environment", "FC2CONV_QUIET")
     assert found["inspect", "tokens"] == ("width", "default", None)
     assert found["report", "rtol"] == (None, "default", None)
@@ -36,7 +36,7 @@ def test_where_each_value_came_from(tmp_path: Path) -> None:
 def test_one_command_as_if_it_were_run_so(tmp_path: Path) -> None:
     found = settings("verify", "--rtol", "3", "-q", "a.onnx", cwd=tmp_path, FC2CONV_RTOL="0.5")
     assert {command for command, _ in found} == {"verify"}
-    assert found["verify", "rtol"] == (3.0, "command line", None)
+    assert found["verify", "rtol"] == (["3"], "command line", None)
     assert found["verify", "quiet"] == (True, "command line", None)
     assert found["verify", "seed"] == (0, "default", None)
 
