@@ -364,3 +364,39 @@ def test_decomposing_while_isolated_is_refused(path: Path) -> None:
     done = fc2conv("convert", path, "--layout", "isolated", "--decompose-layernorm")
     assert done.returncode == 2
     assert "Leave out --decompose-layernorm, or --layout isolated." in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--atol", "logits=1"], "the model has no output 'logits'"),
+        (["--range", "z:0..1"], "the model has no input 'z'"),
+        (["--dim", "M=2"], "the model has no dynamic dim 'M'"),
+        (["--input", "x:3x5"], "5 at axis 1 does not fit"),
+        (["--inputs", "nothing.npz"], "no such file or folder"),
+        (["--inputs", ".", "--distribution", "ones"], "--inputs gives the inputs"),
+        (["--rtol", "-1"], "no number from 0 up"),
+    ],
+)
+def test_options_of_a_comparison_that_cannot_be(path: Path, args: list[str], words: str) -> None:
+    done = fc2conv("verify", path, path, *args, cwd=path.parent)
+    assert done.returncode == 2
+    assert words in " ".join(done.stderr.replace("│", " ").split())
+
+
+def test_options_of_a_comparison(path: Path) -> None:
+    args = ["--dim", "N=2,5", "--range", "x:1..2", "--atol", "y=0.5", "--rtol", "0", "--elementwise", "--samples", 2]
+    done = fc2conv("verify", path, path, *args, "--output-format", "json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["cases"] == [{"N": 2}, {"N": 5}]
+    (output,) = report["outputs"]
+    assert (output["atol"], output["rtol"], output["elementwise"]) == (0.5, 0.0, True)
+    assert report["original_cost"]["runs"] >= report["runs"] == 4
+    np.savez(path.parent / "in.npz", x=random((3, 2, 4)))
+    assert (
+        json.loads(fc2conv("verify", path, path, "--inputs", path.parent / "in.npz", "--output-format", "json").stdout)[
+            "runs"
+        ]
+        == 3
+    )

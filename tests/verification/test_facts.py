@@ -8,6 +8,7 @@ import pytest
 from helpers import FLOAT16, INT64, matmul, model, random, save, value
 from onnx import TensorProto, helper
 
+from fc2conv_cli import verify
 from fc2conv_cli.verification.facts import facts_of
 
 
@@ -70,3 +71,27 @@ def test_float16_inside(tmp_path: Path) -> None:
     nodes = [helper.make_node("Cast", ["x"], ["h"], to=FLOAT16), helper.make_node("Cast", ["h"], ["y"], to=1)]
     proto = model(nodes, [value("x", [1])], [value("y", [1])])
     assert facts_of(save(proto, tmp_path / "m.onnx")).coarsest_floats == {"y": "float16"}
+
+
+def test_masks_are_known_by_what_is_done_with_them(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Cast", ["kept"], ["b"], to=TensorProto.BOOL),
+        helper.make_node("Where", ["b", "one", "zero"], ["y"]),
+        helper.make_node("Cast", ["shown"], ["f"], to=TensorProto.FLOAT),
+        helper.make_node("Sub", ["one", "f"], ["z"]),
+        helper.make_node("Cast", ["attention_mask"], ["u"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", ["count"], ["v"], to=TensorProto.FLOAT),
+    ]
+    inputs = [value(name, ["N"], INT64) for name in ("kept", "shown", "attention_mask", "count")]
+    constants = {"one": np.array(1, np.float32), "zero": np.array(0, np.float32)}
+    path = save(model(nodes, inputs, [value(n, None) for n in "yzuv"], constants), tmp_path / "m.onnx")
+    assert facts_of(path).masks == {"kept", "shown", "attention_mask"}
+
+
+def test_lengths_of_sequences(tmp_path: Path) -> None:
+    weights = {"w": random((1, 8, 3)), "r": random((1, 8, 2))}
+    nodes = [helper.make_node("LSTM", ["x", "w", "r", "", "steps"], ["y"], hidden_size=2)]
+    inputs = [value("x", ["T", "B", 3]), value("steps", ["B"], TensorProto.INT32)]
+    path = save(model(nodes, inputs, [value("y", None)], weights), tmp_path / "m.onnx")
+    assert facts_of(path).lengths == {"steps": "T"}
+    assert verify(path, path).passed
