@@ -84,6 +84,7 @@ DEFINITIONS: Schema = {
         measures=said(or_null(ref("measures")), "Further figures; null if nothing finite was compared."),
         noise=said(or_null(MEASURE), "How much the original moves when each float input moves by one unit."),
         excess=said(MEASURE, "Of runs outside tolerance: the largest deviation over the noise of the same run."),
+        compared=said(FLAG, "Whether a finite value of it was compared in any run."),
         extremes=said(array(ref("deviation")), "The runs that can be the worst under some tolerance."),
         failures=said(TEXTS, "What is wrong with its name, type or shape."),
         notes=TEXTS,

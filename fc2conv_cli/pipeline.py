@@ -353,7 +353,7 @@ class _Writing:
             if self.verify:
                 found = self._compare(written.path)
                 report = replace(report, verification=replace(found, converted=target))
-                if not found.passed:
+                if not found.holds:
                     failed = _keep(written, target) if self.keep_failed and not found.agrees else None
                     return replace(report, status="different", failed=failed)
             written.publish(target, in_use)

@@ -85,7 +85,7 @@ class Costs:
         for size in self._shapes.shape(value) or ():
             count *= size.coefficient * _USUAL_SIZE ** len(size.symbols)
         dtype = self._shapes.dtype(value)
-        return count * (4 if dtype is None else dtype.itemsize)
+        return count * (4 if dtype in (None, ir.DataType.STRING) else dtype.itemsize)
 
 
 def _agreeing(have: Layout, want: Layout) -> tuple[Layout, Layout]:

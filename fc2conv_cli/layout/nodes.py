@@ -21,7 +21,7 @@ LONGEST_CHAIN = 32
 
 def can_move(dtype: ir.DataType | None) -> bool:
     """Whether onnxruntime's layout nodes take a type: none of less than 8 bits, nor a float of 8."""
-    return dtype is None or (dtype.bitwidth >= 8 and not dtype.name.startswith("FLOAT8"))
+    return dtype in (None, ir.DataType.STRING) or (dtype.bitwidth >= 8 and not dtype.name.startswith("FLOAT8"))
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def count_layout_nodes(model: ir.Model, is_constant: Callable[[ir.Value], bool],
 def _bytes(node: ir.Node, shapes: Shapes) -> Size:
     value = node.inputs[0]
     shape, dtype = (None, None) if value is None else (shapes.shape(value), value.dtype or shapes.dtype(value))
-    if shape is None or dtype is None or Size.of(0) in shape:
+    if shape is None or dtype in (None, ir.DataType.STRING) or Size.of(0) in shape:
         return _NOTHING if shape is not None and Size.of(0) in shape else Size.of("?")
     return Size.of(2 * dtype.bitwidth // 8) * product(shape)
 

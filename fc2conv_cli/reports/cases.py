@@ -48,7 +48,7 @@ def cases(report: Report) -> tuple[Case, ...]:
 def headline(report: Report) -> str:
     """The report in one line."""
     if isinstance(report, VerifyReport):
-        verdict = "the same" if report.passed else "DIFFERENT"
+        verdict = "the same" if report.passed else "NOTHING COMPARED" if report.holds else "DIFFERENT"
         return f"{report.converted} against {report.original}: {verdict}"
     plan = summarise(report.plan)
     status = "" if isinstance(report, InspectionReport) else f": {report.status}"

@@ -22,6 +22,8 @@ from fc2conv_cli.verification.report import OutputReport, VerifyReport
 
 _PLAIN_WIDTH = 150
 """Width when the text does not go to a terminal."""
+_SENSIBLE_RTOL = 0.1
+"""A tolerance above this is no advice: it would let anything pass."""
 _LISTED_STRETCHES = 8
 """Lines before the list of stretches is cut."""
 _LISTED_ROWS = 40
@@ -68,11 +70,22 @@ def render(
             layers.show(console, report.per_layer, verbose=verbose)
             if remark := layers.beside_outputs(report.per_layer, agrees=report.agrees):
                 _line(console, remark)
-        verdict = Text("the same", "bold green") if report.passed else Text("DIFFERENT", "bold red")
+        verdict = _verdict(report)
         if report.agrees and not report.passed:
             verdict += Text(": it is the export that does not agree with PyTorch, not the rewrite")
         _line(console, Text("verdict: ") + verdict)
     return "\n".join(line.rstrip() for line in buffer.getvalue().split("\n"))
+
+
+def _verdict(report: VerifyReport) -> Text:
+    waived = [output for output in report.outputs if output.verdict == "ill-conditioned"]
+    if report.passed:
+        return Text("the same" + (", ILL-CONDITIONED as accepted" if waived else ""), "bold green")
+    if report.holds:
+        return Text("NOTHING COMPARED: no output had a finite value", "bold red")
+    if waived and all(output.passed for output in report.outputs if output not in waived) and not report.failures:
+        return Text("ILL-CONDITIONED", "bold red")
+    return Text("DIFFERENT", "bold red")
 
 
 def _line(console: Console, text: Text | str) -> None:
@@ -248,7 +261,7 @@ def _comparison(console: Console, report: VerifyReport, verbose: bool) -> None:
     _ill_conditioned(console, report)
     for failure in report.failures:
         _line(console, Text(failure, style="bold red"))
-    if (rtol := report.rtol_to_pass) is not None:
+    if (rtol := report.rtol_to_pass) is not None and rtol <= _SENSIBLE_RTOL:
         _line(console, Text(f"all outputs would pass with --rtol {_rounded_up(rtol)}"))
     _notes(console, report.notes)
 

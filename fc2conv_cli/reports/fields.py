@@ -72,6 +72,10 @@ class Fields:
         """A number from 0 up, or null."""
         return None if self._value(name) is None else self.measure(name)
 
+    def whole_or_none(self, name: str) -> int | None:
+        """An integer, or null."""
+        return None if self._value(name) is None else self.whole(name)
+
     def has(self, name: str) -> bool:
         """Whether there is such a field."""
         return name in self._content

@@ -199,9 +199,8 @@ def _verification(fields: Fields) -> VerifyReport:
 def _cost(fields: Fields | None) -> Cost | None:
     if fields is None:
         return None
-    memory = fields.measure_or_none("memory_bytes")
     seconds = fields.measure("load_seconds"), fields.measure("run_seconds")
-    return Cost(*seconds, fields.whole("runs"), None if memory is None else int(memory))
+    return Cost(*seconds, fields.whole("runs"), fields.whole_or_none("memory_bytes"))
 
 
 def _sizes(fields: Fields) -> list[dict[str, int]]:
@@ -225,19 +224,19 @@ def _output(fields: Fields) -> OutputReport:
         _measures(fields.object_or_none("measures")),
         fields.measure_or_none("noise"),
         fields.measure("excess"),
+        fields.flag("compared"),
     )
 
 
 def _measures(fields: Fields | None) -> Measures | None:
     if fields is None:
         return None
-    ulp = fields.measure_or_none("max_ulp")
     return Measures(
         fields.measure("mean_abs"),
         fields.measure("rmse"),
         fields.number("cosine"),
         fields.number("sqnr_db"),
-        None if ulp is None else int(ulp),
+        fields.whole_or_none("max_ulp"),
         fields.measure_or_none("top1"),
     )
 

@@ -198,6 +198,7 @@ def _output(output: OutputReport) -> dict[str, Any]:
         "measures": None if output.measures is None else asdict(output.measures),
         "noise": output.noise,
         "excess": output.excess,
+        "compared": output.compared,
         "extremes": [_deviation(deviation) for deviation in output.extremes],
         "failures": list(output.failures),
         "notes": list(output.notes),

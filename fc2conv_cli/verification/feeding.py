@@ -62,7 +62,7 @@ def parse_dims(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
     found: dict[str, tuple[int, ...]] = {}
     for text in texts:
         name, equals, sizes = text.rpartition("=")
-        if not equals or not name or not re.fullmatch(r"[0-9]+(,[0-9]+)*", sizes):
+        if not equals or not name or not re.fullmatch(r"[0-9]{1,9}(,[0-9]{1,9})*", sizes):
             hint = "For example --dim N=1,3,16: the name of a dynamic dim, and the sizes that it is to take."
             raise UsageError(f"--dim {text!r} cannot be read", hint=hint)
         if name in found:

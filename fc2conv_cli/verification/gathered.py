@@ -14,6 +14,7 @@ from fc2conv_cli.verification.changes import Changes
 from fc2conv_cli.verification.extremes import kept, least_rtol, worst_of
 from fc2conv_cli.verification.measures import Sums
 from fc2conv_cli.verification.metrics import Deviation, Tolerance, compare, tolerance_for
+from fc2conv_cli.verification.noise import Floats, noise_floor, times_noise
 from fc2conv_cli.verification.report import OutputReport
 from fc2conv_cli.verification.runner import Port
 from fc2conv_cli.verification.settings import OutputTolerance
@@ -76,9 +77,11 @@ class Gathered:
         """What is to be said of it."""
         odd = (("NaN", self.nans), ("the same infinity", self.infinities))
         notes = [f"{what} in both models at up to {share:.3g} of the places" for what, share in odd if share]
+        if self.dtype in ("float32", "float64") and self.coarsest_float not in (self.dtype, "float64"):
+            notes.append(f"held to what {self.coarsest_float} is worth, since the model computes in that above it")
         if self.worst is not None and not self.finite:
             notes.append("no finite value was compared, so this shows nothing")
-        elif self.elements and self.largest == 0:
+        elif self.elements and self.largest == 0 and self.sums.count:
             notes.append("all values are 0, so this shows nothing")
         elif self.elements > 2 and 0 < len(self.integers) <= _FEW_VALUES:
             listed = " or ".join(map(str, sorted(self.integers)))
@@ -108,12 +111,16 @@ class Gathered:
                 found = Compared(deviation, agrees=False)
         return found
 
-    def add_noise(self, floor: float | None, outside: Deviation | None) -> None:
+    def add_noise(self, movement: Floats | None, outside: Deviation | None, reference: Any, converted: Any) -> None:
         """Take in how much the original moves by itself in a run, and what was outside tolerance in that run."""
+        floor = noise_floor(movement)
         if floor is not None:
             self.noise = max(self.noise or 0.0, floor)
-        if outside is not None:
-            self.excess = max(self.excess, outside.max_abs / floor if floor else math.inf)
+        if outside is not None and self.tolerance is not None:
+            allowed = self.tolerance.atol + self.tolerance.rtol * outside.max_reference
+            tensors = isinstance(reference, np.ndarray) and isinstance(converted, np.ndarray)
+            times = times_noise(reference, converted, movement, allowed) if tensors else math.inf
+            self.excess = max(self.excess, times)
 
     @property
     def report(self) -> OutputReport:
@@ -131,6 +138,7 @@ class Gathered:
             self.sums.measures,
             self.noise,
             self.excess,
+            self.finite,
         )
 
     def tolerance_for(self, dtype: str) -> Tolerance:

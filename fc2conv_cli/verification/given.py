@@ -45,8 +45,11 @@ def given_samples(path: Path, ports: Sequence[Port]) -> list[GivenSample]:
     Raises:
         InvalidInputsError: It cannot be read, or does not fit the model.
     """
-    if not path.exists():
-        raise InvalidInputsError(path, "there is no such file or folder", hint="--inputs takes a .npz or a folder.")
+    try:
+        path.stat()
+    except (OSError, ValueError) as error:
+        hint = "--inputs takes a .npz, a .npy, or a folder of them or of test data."
+        raise InvalidInputsError(path, "there is no such file or folder", hint=hint) from error
     found = list(_folder(path, ports)) if path.is_dir() else list(_file(path, ports))
     if not found:
         hint = "A folder may hold .npz and .npy files, and test_data_set_* folders."
@@ -87,7 +90,12 @@ def _read(path: Path) -> Array | dict[str, Array]:
         if isinstance(content, np.ndarray):
             return content
         with content:
-            return {name: content[name] for name in content.files}
+            arrays = {name: content[name] for name in content.files}
+        if (
+            odd := next((name for name, array in arrays.items() if not isinstance(array, np.ndarray)), None)
+        ) is not None:
+            raise ValueError(f"{odd!r} in it is no array")
+        return arrays
     except Exception as error:  # numpy and zipfile raise a dozen kinds
         why = " ".join(str(error).split())[:200] or type(error).__name__
         hint = "Write it with numpy.savez(path, input_name=array), without objects in it."

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
@@ -29,8 +30,13 @@ _LARGER_SIZES = (8, 16, 32, 64, 128, 224, 256, 512)
 """Tried one by one when the original refuses some of those (an image network cannot run on 3x3 pixels)."""
 _MOST_ELEMENTS = 2**24
 """Larger sizes stay below this many elements in all inputs together (64 MB of float32)."""
+_NO_MEMORY_HOLDS = 2**31
+"""Inputs of so many elements (8 GB of float32) are a mistake."""
 _MOST_CASES = 16
 """The sizes that the user gives are combined with each other and with the usual ones up to this many combinations."""
+_MOST_SWITCHES = 2
+"""So many boolean inputs are switched independently: four samples are all their combinations."""
+_INT64_MAX = 2**63 - 1
 _WHOLE = 3
 """Whole numbers as floats lie between minus this and this: small enough for exact sums."""
 _INTEGER_LIMITS = (10, 2, 1)
@@ -115,6 +121,19 @@ def larger_cases(ports: Sequence[Port], given: Given) -> Iterator[list[Sizes]]:
         yield [case for case in whole if _elements(ports, case) <= _MOST_ELEMENTS]
 
 
+def refuse_too_large(ports: Sequence[Port], cases: Sequence[Sizes]) -> None:
+    """Refuse sizes that no memory holds.
+
+    Raises:
+        UsageError: The user gives such.
+    """
+    largest = max(_elements(ports, case) for case in cases)
+    if largest > _NO_MEMORY_HOLDS:
+        raise UsageError(
+            f"inputs of {largest:,} elements are too large", hint="Give smaller sizes with --dim or --input."
+        )
+
+
 def _elements(ports: Sequence[Port], sizes: Sizes) -> int:
     return sum(math.prod(_shape(port, sizes)) for port in ports)
 
@@ -166,6 +185,7 @@ def sample(ports: Sequence[Port], sizes: Sizes, recipe: Recipe, seed: Sequence[i
     """
     rng = np.random.default_rng(list(seed))
     feeds: dict[str, Array] = {}
+    switches = itertools.count()
     for port in ports:
         shape, dtype = _shape(port, sizes), np.dtype(port.dtype)
         if port.name in recipe.ranges:
@@ -173,7 +193,8 @@ def sample(ports: Sequence[Port], sizes: Sizes, recipe: Recipe, seed: Sequence[i
         elif "float" in dtype.name:
             feeds[port.name] = _floats(recipe.distribution, shape, rng).astype(dtype, copy=False)
         elif dtype.kind == "b" and math.prod(shape) == 1:
-            feeds[port.name] = np.full(shape, seed[-1] % 2 == 0)  # a switch: both ways, not by chance
+            # A switch: both ways, not by chance, and two of them in all four ways.
+            feeds[port.name] = np.full(shape, (seed[-1] >> next(switches) % _MOST_SWITCHES) % 2 == 0)
         elif dtype.kind == "b":
             feeds[port.name] = np.asarray(rng.integers(0, 2, shape)).astype(dtype)
         else:
@@ -193,10 +214,24 @@ def _floats(distribution: Distribution, shape: Sequence[int], rng: np.random.Gen
 
 
 def _within(bounds: Range, shape: Sequence[int], dtype: np.dtype[Any], rng: np.random.Generator) -> Array:
-    """Floats between the bounds, integers from the one to the other."""
+    """Floats between the bounds, integers from the one to the other; what the type does not hold is refused."""
     if "float" in dtype.name:
-        return np.asarray(rng.uniform(bounds.low, bounds.high, shape)).astype(dtype)
-    return np.asarray(rng.integers(math.ceil(bounds.low), math.floor(bounds.high), shape, endpoint=True)).astype(dtype)
+        info = ml_dtypes.finfo(dtype)  # type: ignore[no-untyped-call]
+        if not float(info.min) <= bounds.low <= bounds.high <= float(info.max):
+            raise _beyond(bounds, dtype)
+        share = rng.random(shape)
+        return np.asarray(bounds.low * (1 - share) + bounds.high * share).astype(dtype)  # no width: it may overflow
+    whole = (0, 1) if dtype.kind == "b" else (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
+    low, high = math.ceil(bounds.low), math.floor(bounds.high)
+    if not whole[0] <= low <= high <= whole[1]:
+        raise _beyond(bounds, dtype)
+    drawn = rng.integers(low, high, shape, np.uint64 if high > _INT64_MAX else np.int64, endpoint=True)
+    return np.asarray(drawn).astype(dtype)
+
+
+def _beyond(bounds: Range, dtype: np.dtype[Any]) -> UsageError:
+    problem = f"--range {bounds.low:g}..{bounds.high:g} holds no values of {dtype.name}, or some that it does not have"
+    return UsageError(problem, hint="Give bounds that the type of the input has, whole ones for integers.")
 
 
 def _integer_bounds(port: Port, dtype: np.dtype[Any], recipe: Recipe, sizes: Sizes) -> tuple[int, int]:

@@ -6,6 +6,7 @@ sums, does as much.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from fc2conv_cli.verification.runner import Model, RunError
 
 Array = npt.NDArray[np.generic]
+Floats = npt.NDArray[np.float64]
 
 _DRAWS = 2
 """Directions are drawn at random for each element, so many times; the largest movement counts."""
@@ -42,8 +44,8 @@ def _moved(array: Array, rng: np.random.Generator) -> Array:
     return np.asarray(np.nextafter(array, limit))
 
 
-def noise_floor(model: Model, feeds: Mapping[str, Array], outputs: Mapping[str, Any]) -> dict[str, float]:
-    """The largest movement of each output that is a tensor of floats.
+def movements(model: Model, feeds: Mapping[str, Array], outputs: Mapping[str, Any]) -> dict[str, Floats]:
+    """The largest movement of each element of each output that is a tensor of floats.
 
     Args:
         model: The original.
@@ -53,7 +55,7 @@ def noise_floor(model: Model, feeds: Mapping[str, Array], outputs: Mapping[str, 
     Returns:
         By output, in its units; empty if there is no float input or the model refuses the moved ones.
     """
-    found: dict[str, float] = {}
+    found: dict[str, Floats] = {}
     for seed in range(_DRAWS):
         other = moved(feeds, seed)
         if other is None:
@@ -64,12 +66,39 @@ def noise_floor(model: Model, feeds: Mapping[str, Array], outputs: Mapping[str, 
             return {}
         for name, value in outputs.items():
             if isinstance(value, np.ndarray) and "float" in value.dtype.name and value.shape == again[name].shape:
-                found[name] = max(found.get(name, 0.0), _largest_difference(value, again[name]))
+                movement = _difference(value, again[name])
+                found[name] = np.maximum(found[name], movement) if name in found else movement
     return found
 
 
-def _largest_difference(ours: Array, theirs: Array) -> float:
+def noise_floor(movement: Floats | None) -> float | None:
+    """The largest movement of an output; None if it was not measured."""
+    return None if movement is None else float(movement.max(initial=0.0))
+
+
+def times_noise(reference: Array, converted: Array, movement: Floats | None, allowed: float) -> float:
+    """By how many times a deviation exceeds the noise, where it is outside of what is allowed.
+
+    As a whole and for each index of each axis: what moves in one channel excuses nothing in another. Noise as large as
+    the values themselves excuses nothing at all.
+    """
+    delta = _difference(reference, converted)
+    if movement is None or not movement.any() or not np.isfinite(np.asarray(converted, np.float64)).all():
+        return math.inf
+    if movement.max() >= np.abs(np.asarray(reference, np.float64)).max():
+        return math.inf
+    worst = float(delta.max() / movement.max())
+    for axis in range(delta.ndim):
+        others = tuple(i for i in range(delta.ndim) if i != axis)
+        outside = delta.max(axis=others) > allowed
+        ours, theirs = (np.sqrt((a**2).mean(axis=others))[outside] for a in (delta, movement))
+        with np.errstate(divide="ignore"):
+            worst = max(worst, float((ours / theirs).max(initial=0.0)))
+    return worst
+
+
+def _difference(ours: Array, theirs: Array) -> Floats:
+    """The absolute difference of each element; 0 where one is not finite."""
     with np.errstate(invalid="ignore", over="ignore"):
         delta = np.abs(np.asarray(ours, np.float64) - np.asarray(theirs, np.float64))
-    delta = delta[np.isfinite(delta)]
-    return float(delta.max()) if delta.size else 0.0
+    return np.where(np.isfinite(delta), delta, 0.0)

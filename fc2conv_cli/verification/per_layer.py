@@ -24,7 +24,7 @@ from fc2conv_cli.verification.inputs import Sizes, dims_of, integer_limits, larg
 from fc2conv_cli.verification.instrument import Engine, Instrumented, in_onnxruntime, in_reference
 from fc2conv_cli.verification.layer_report import LayerReport, LayersReport, within_noise
 from fc2conv_cli.verification.metrics import Deviation, Tolerance, compare, tolerance_for
-from fc2conv_cli.verification.noise import noise_floor
+from fc2conv_cli.verification.noise import movements
 from fc2conv_cli.verification.runner import Model, RunError
 from fc2conv_cli.verification.runs import recipe_for
 
@@ -261,7 +261,8 @@ class _Run:
 
     def _noise(self, original: Model, feeds: Feeds, values: Values, batch: Sequence[_Gathered]) -> dict[str, float]:
         """By how much values of the original move when its float inputs do by as little as they can."""
-        return noise_floor(original, feeds, {g.tap.ours: values[g.tap.ours] for g in batch})
+        moves = movements(original, feeds, {g.tap.ours: values[g.tap.ours] for g in batch})
+        return {name: float(movement.max(initial=0.0)) for name, movement in moves.items()}
 
     def _add(self, g: _Gathered, ours: Values, theirs: Values, single: Array | None, noise: float | None) -> None:
         """Take in one run, if what is to be compared are tensors."""

@@ -36,6 +36,7 @@ class OutputReport:
         noise: How much the original moves by itself when every float input moves by one unit in the last place; None if
             that was not measured.
         excess: Of the runs outside tolerance: the largest deviation as a multiple of the noise of the same run.
+        compared: Whether a finite value of it was compared in any run; if not, that nothing differs shows nothing.
     """
 
     name: str
@@ -50,6 +51,7 @@ class OutputReport:
     measures: Measures | None = None
     noise: float | None = None
     excess: float = 0.0
+    compared: bool = True
 
     @property
     def passed(self) -> bool:
@@ -145,6 +147,11 @@ class VerifyReport:
         return output.passed or (self.accepts_ill_conditioned and output.verdict == "ill-conditioned")
 
     @property
+    def holds(self) -> bool:
+        """Whether nothing speaks against the converted model: every step agrees, if only because it shows nothing."""
+        return self.agrees and (self.export is None or self.export.holds)
+
+    @property
     def passed(self) -> bool:
-        """Whether the converted model may stand in for the original: every step agrees."""
-        return self.agrees and (self.export is None or self.export.passed)
+        """Whether the converted model may stand in for the original: every step agrees, and something was compared."""
+        return self.holds and any(output.compared for output in self.outputs)

@@ -19,12 +19,13 @@ from fc2conv_cli.verification.inputs import (
     dynamic_dims,
     integer_limits,
     larger_cases,
+    refuse_too_large,
     replacements,
     sample,
     spread_out,
     usual_cases,
 )
-from fc2conv_cli.verification.noise import noise_floor
+from fc2conv_cli.verification.noise import movements
 from fc2conv_cli.verification.runner import Model, RunError
 from fc2conv_cli.verification.settings import Settings
 
@@ -143,7 +144,9 @@ class Comparison:
         feeding, ports = self.settings.feeding, self.reference.inputs
         if feeding.data is not None:
             return self._run_given(feeding.data)
-        outcome, limit = self._first_that_runs([usual_cases(ports, self.dims)])
+        cases = usual_cases(ports, self.dims)
+        refuse_too_large(ports, cases)
+        outcome, limit = self._first_that_runs([cases])
         if outcome.refusals and dynamic_dims(ports):
             larger, _ = self._first_that_runs(larger_cases(ports, self.dims), limit)
             outcome.add(larger)
@@ -227,9 +230,9 @@ class Comparison:
         outcome.differs = outcome.differs or not all(one.agrees for one in found.values())
         outcome.runs += 1
         if noise or any(one.outside for one in found.values()):
-            floors = noise_floor(self.reference, feeds, expected)
+            moves = movements(self.reference, feeds, expected)
             for name, one in found.items():
-                self.gathered[name].add_noise(floors.get(name), one.outside)
+                self.gathered[name].add_noise(moves.get(name), one.outside, expected[name], actual[name])
         return True
 
 

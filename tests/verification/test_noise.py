@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 
 from fc2conv_cli import Settings, verify
 from fc2conv_cli.verification.measures import ulp_distance
-from fc2conv_cli.verification.noise import moved, noise_floor
+from fc2conv_cli.verification.noise import moved, movements, noise_floor
 from fc2conv_cli.verification.runner import Runner
 
 
@@ -33,8 +33,9 @@ def test_integers_stay_and_alone_they_do_not_move() -> None:
 def test_the_floor_of_a_product(tmp_path: Path) -> None:
     runner = Runner(save(matmul(["N", 8], random((8, 4))), tmp_path / "m.onnx"))
     x = {"x": random((3, 8))}
-    floor = noise_floor(runner, x, runner.run(x))
-    assert 0 < floor["y"] < 1e-5
+    movement = movements(runner, x, runner.run(x))["y"]
+    assert movement.shape == (3, 4)
+    assert 0 < noise_floor(movement) < 1e-5
 
 
 def wave(shift: float) -> onnx.ModelProto:
@@ -75,3 +76,30 @@ def test_no_float_goes_in(tmp_path: Path) -> None:
     )
     (output,) = verify(ours, theirs).outputs
     assert (output.verdict, output.noise) == ("different", None)
+
+
+def test_noise_of_one_channel_excuses_nothing_in_another(tmp_path: Path) -> None:
+    def beside(sign: float, shift: float) -> onnx.ModelProto:
+        proto = wave(shift)
+        graph = proto.graph
+        graph.node.append(helper.make_node("Mul", ["x", "sign"], ["good"]))
+        graph.node.append(helper.make_node("Concat", ["y", "good"], ["both"], axis=1))
+        graph.initializer.append(onnx.numpy_helper.from_array(np.array(sign * 0.001, np.float32), "sign"))
+        del graph.output[:]
+        graph.output.append(value("both", ["N", 80]))
+        return proto
+
+    ours, theirs = (save(beside(s, d), tmp_path / f"{s}.onnx") for s, d in ((1, 0.0), (-1, 0.001)))
+    report = verify(ours, theirs, settings=Settings(accept_ill_conditioned=True))
+    assert report.outputs[0].verdict == "different"
+    assert not report.passed
+
+
+def test_noise_as_large_as_the_values_excuses_nothing(tmp_path: Path) -> None:
+    def chaos(shift: float) -> onnx.ModelProto:
+        proto = wave(shift)
+        proto.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(np.array(1e8, np.float32), "factor"))
+        return proto
+
+    ours, theirs = (save(chaos(shift), tmp_path / f"{shift}.onnx") for shift in (0, 1))
+    assert not verify(ours, theirs, settings=Settings(accept_ill_conditioned=True)).passed
