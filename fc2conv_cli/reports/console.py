@@ -22,7 +22,7 @@ from fc2conv_cli.verification.report import OutputReport, VerifyReport
 
 _PLAIN_WIDTH = 150
 """Width when the text does not go to a terminal."""
-_SENSIBLE_RTOL = 0.1
+_SENSIBLE_RTOL = 1.0
 """A tolerance above this is no advice: it would let anything pass."""
 _LISTED_STRETCHES = 8
 """Lines before the list of stretches is cut."""

@@ -41,7 +41,7 @@ def write(path: Path, text: str) -> None:
     """
     check(path)  # again: the command itself may have written there
     try:
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         problem = f"the report cannot be written ({error.strerror})"
         raise OutputFileError(path, problem, hint="What the command itself did is done.") from error

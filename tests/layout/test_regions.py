@@ -291,5 +291,6 @@ def test_no_positions_stay_no_positions(tmp_path: Path) -> None:
     zero, one = net.constant(np.array([0])), net.constant(np.array([1]))
     proto = net.build(["N", 6, 4], net.linear(net("Slice", h, zero, zero, one), 4, 4))
     _, report = converted(proto, tmp_path, wishes=Wishes(tokens="batch"))
-    assert report.verified
+    assert report.status == "written"  # nothing could be compared, and the report says so
+    assert not report.verified
     assert [skip.reason.code for skip in report.plan.left] == ["FC2C-EMPTY"]

@@ -398,3 +398,11 @@ def test_frozen_inputs_can_be_verified_later(tmp_path: Path) -> None:
     path, _ = converted(original, tmp_path, freeze_inputs=True)
     assert not verify(tmp_path / "model.onnx", path).passed
     assert verify(tmp_path / "model.onnx", path, freeze_inputs=True).passed
+
+
+def test_a_gate_does_not_pass_where_nothing_was_compared(tmp_path: Path) -> None:
+    paths = [save(matmul([0, 4], random((4, 3)) * k), tmp_path / f"{k}.onnx") for k in (1, 9)]
+    report = verify(*paths)
+    assert report.holds
+    assert not report.passed
+    assert "NOTHING COMPARED" in str(report)
