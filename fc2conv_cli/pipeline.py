@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
@@ -15,11 +15,14 @@ import onnx_ir as ir
 from fc2conv_cli import checker, graphs
 from fc2conv_cli.cleanup import remove_unused
 from fc2conv_cli.constants import Constants
-from fc2conv_cli.errors import InvalidModelError, OutputExistsError, OutputFileError, UsageError
+from fc2conv_cli.errors import InvalidModelError, OutputExistsError, OutputFileError, UnrunnableModelError, UsageError
+from fc2conv_cli.frontends.exported import advised, hint_for
 from fc2conv_cli.frontends.input_specs import parse
+from fc2conv_cli.frontends.kinds import Kind, kind_of
 from fc2conv_cli.frontends.loading import Loading
 from fc2conv_cli.frontends.onnx_file import load
-from fc2conv_cli.frontends.source import Source, open_source
+from fc2conv_cli.frontends.pytorch.concerns import unsettled
+from fc2conv_cli.frontends.source import Source, export_name, open_source
 from fc2conv_cli.layers import find
 from fc2conv_cli.layers.context import Context
 from fc2conv_cli.layout.builder import Builder
@@ -186,10 +189,9 @@ def convert(
     loading = _with_inputs(loading, example_inputs)
     if loading.keep_export and dry_run:
         raise UsageError("--keep-export: a dry run writes nothing", hint="Leave one of the two out.")
+    _check_places(model, output, force=force, dry_run=dry_run, keep_export=loading.keep_export)
     with open_source(model, loading) as source:
-        target = _target(source, output, dry_run=dry_run)
-        if loading.keep_export:
-            _check_kept(source, target, force=force)
+        target = _target(source.path, output, is_file=source.is_file, dry_run=dry_run)
         with source.watch("convert"):
             ir_model = load(source.onnx)
             if output is not None:
@@ -238,10 +240,10 @@ def verify(
     with open_source(original, loading) as source:
         settings, model = _with_shapes(settings or Settings(), source, loading), load(source.onnx)
         frozen = [name for name in graphs.freeze_inputs(model) if name not in listed] if freeze_inputs else []
-        report = compare_models(source.onnx, Path(converted), settings, frozen, eager=source.eager, name=source.path)
-        report = replace(report, notes=(*report.notes, *source.notes))
+        report = _compared(source, Path(converted), settings, frozen)
+        report = replace(report, notes=(*report.notes, *_unsettled(source.notes, report)))
         if per_layer:
-            layers = compare_layers(source.onnx, Path(converted), settings or Settings(), report.cases)
+            layers = compare_layers(source.onnx, Path(converted), settings, report.cases)
             report = replace(report, per_layer=layers)
     if not any(node.op_type == "If" for graph in graphs.all_graphs(model) for node in graph):
         return report
@@ -304,12 +306,28 @@ def _with_shapes(settings: Settings, source: Source, loading: Loading) -> Settin
     return replace(settings, feeding=replace(settings.feeding, specs=parse(loading.inputs)))
 
 
-def _target(source: Source, output: str | PathLike[str] | None, *, dry_run: bool) -> Path:
-    if output is None and not source.is_file and not dry_run:
+def _check_places(
+    model: AnyModel, output: str | PathLike[str] | None, *, force: bool, dry_run: bool, keep_export: bool
+) -> None:
+    """Refuse what stands in the way of the results of a PyTorch model, before PyTorch is imported and exports it."""
+    is_file = isinstance(model, str | PathLike)
+    path = Path(model) if isinstance(model, str | PathLike) else Path(type(model).__name__)
+    if (dry_run or not is_file) and output is None:
+        return
+    if is_file and kind_of(path) is Kind.ONNX:
+        return
+    target = _target(path, output, is_file=is_file, dry_run=dry_run)
+    check_target(target, path, None, force=force)
+    if keep_export:
+        _check_kept(target.with_name(export_name(path, is_file=is_file)), force=force)
+
+
+def _target(path: Path, output: str | PathLike[str] | None, *, is_file: bool, dry_run: bool) -> Path:
+    if output is None and not is_file and not dry_run:
         raise UsageError(
             "a live module has no file to write beside", hint="Give the output: convert(module, 'out.onnx')."
         )
-    target = source.path.with_name(f"{source.path.stem}.conv.onnx") if output is None else Path(output)
+    target = path.with_name(f"{path.stem}.conv.onnx") if output is None else Path(output)
     return follow_link(target)
 
 
@@ -352,7 +370,8 @@ class _Writing:
             _assert_valid(written, skip=self.analysis.invalid)
             if self.verify:
                 found = self._compare(written.path)
-                report = replace(report, verification=replace(found, converted=target))
+                notes = _unsettled(report.notes, found)
+                report = replace(report, verification=replace(found, converted=target), notes=notes)
                 if not found.holds:
                     failed = _keep(written, target) if self.keep_failed and not found.agrees else None
                     return replace(report, status="different", failed=failed)
@@ -363,9 +382,21 @@ class _Writing:
     def _compare(self, written: Path) -> VerifyReport:
         source = self.source
         with source.watch("verify"):
-            return compare_models(
-                source.onnx, written, self.settings, self.frozen, eager=source.eager, name=source.path
-            )
+            return _compared(source, written, self.settings, self.frozen)
+
+
+def _compared(source: Source, converted: Path, settings: Settings, frozen: Collection[str]) -> VerifyReport:
+    try:
+        return compare_models(source.onnx, converted, settings, frozen, eager=source.eager, name=source.path)
+    except UnrunnableModelError as error:
+        if source.exported:
+            error.hint = hint_for(source.onnx) or error.hint
+        raise
+
+
+def _unsettled(notes: tuple[str, ...], report: VerifyReport) -> tuple[str, ...]:
+    """The notes, without those that the comparison with PyTorch has answered."""
+    return unsettled(notes, report.export.cases) if report.export is not None and report.export.passed else notes
 
 
 def _planned(writing: _Writing, *, strict: bool, dry_run: bool, idle: bool) -> ConversionReport | None:
@@ -383,10 +414,9 @@ def _planned(writing: _Writing, *, strict: bool, dry_run: bool, idle: bool) -> C
     return None
 
 
-def _check_kept(source: Source, target: Path, *, force: bool) -> None:
+def _check_kept(export: Path, *, force: bool) -> None:
     """Refuse to overwrite anything with the exported model, before any work is done."""
-    for name in (source.onnx.name, f"{source.onnx.name}.data"):
-        kept = target.with_name(name)
+    for kept in (export, export.with_name(f"{export.name}.data")):
         if kept.exists() and not force:
             raise OutputExistsError(kept, "already exists", hint="Give --force to overwrite it.")
 
@@ -439,6 +469,8 @@ def _analyse(
 
     wishes = wishes or Wishes()
     plan = solve(found, shapes, constants, context.opset, wanted, wishes)
+    if source.exported:
+        plan = replace(plan, skips=advised(plan.skips))
     return _Analysis(plan, shapes, constants, (*source.notes, *complaints), wishes, bool(complaints))
 
 

@@ -35,13 +35,13 @@ def follow_link(target: Path) -> Path:
         return target
 
 
-def check_target(target: Path, original: Path, model: ir.Model, *, force: bool) -> None:
+def check_target(target: Path, original: Path, model: ir.Model | None, *, force: bool) -> None:
     """Refuse a target before any work is done for it.
 
     Args:
         target: Where to write.
         original: The file that the model was read from.
-        model: The model, whose weights may be in further files.
+        model: The model, whose weights may be in further files; None if it is not there yet.
         force: Whether an existing target may be overwritten.
 
     Raises:
@@ -53,7 +53,7 @@ def check_target(target: Path, original: Path, model: ir.Model, *, force: bool) 
     except OSError as error:
         problem = f"cannot be written ({error.strerror})"
         raise OutputFileError(target, problem, hint="Name another file with -o.") from error
-    for own in (original, *external_files(model)):
+    for own in (original, *(() if model is None else external_files(model))):
         if exists and own.exists() and target.samefile(own):
             raise OutputExistsError(target, "the output is the input itself", hint="Name another file with -o.")
     if target.is_dir():

@@ -97,7 +97,7 @@ BAD = {
     "no such file": lambda folder: folder / "none.onnx",
     "this is a folder": lambda folder: folder,
     "is empty": empty,
-    "not an ONNX model": text,
+    "neither an ONNX model": text,
     "truncated": truncated,
     "the graph is not valid": unloadable,
     "which cannot be read": without_its_data,

@@ -279,3 +279,72 @@ def test_the_output_is_never_the_input(tmp_path: Path, name: str) -> None:
     else:
         convert(path, tmp_path / name)
     assert path.read_bytes() == before
+
+
+class Dropping(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.drop = nn.Linear(4, 3), nn.Dropout(0.5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.drop(self.linear(x))
+
+
+class Drawing(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(x + torch.randn_like(x))
+
+
+@pytest.mark.parametrize(
+    ("module", "advice"), [(Dropping(), r"call model.eval\(\) before torch.export.export"), (Drawing(), "draws random")]
+)
+def test_random_programs_say_what_to_do_in_pytorch(tmp_path: Path, module: nn.Module, advice: str) -> None:
+    path = torch_files.program(tmp_path / "a.pt2", module.train(), X, dynamic=False)
+    with pytest.raises(FC2ConvError, match=advice) as caught:
+        convert(path)
+    assert "seed" not in caught.value.hint
+    assert "--allow-unverifiable" not in caught.value.hint
+
+
+def test_bfloat16_says_which_options_convert_it(tmp_path: Path) -> None:
+    module, x = torch_files.mlp().bfloat16(), torch.ones(2, 4, dtype=torch.bfloat16)
+    path = torch_files.program(tmp_path / "a.pt2", module, x)
+    assert "FC2C-UNSUPPORTED-DTYPE: Give --opset 22 --allow-unverifiable" in str(inspect(path))
+    with pytest.raises(FC2ConvError, match="--opset 22 --allow-unverifiable"):
+        convert(path, tmp_path / "out.onnx")
+    report = convert(path, tmp_path / "out.onnx", allow_unverifiable=True, loading=Loading(opset=22))
+    assert report.verified
+    assert "same in 8 runs (PyTorch and ONNX's reference evaluator)" in str(report)
+
+
+@pytest.mark.parametrize("output", [None, "out.onnx"])
+def test_an_output_that_exists_is_found_before_anything_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str | None
+) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("the model was opened")
+
+    path = torch_files.program(tmp_path / "a.pt2")
+    target = tmp_path / (output or "a.conv.onnx")
+    target.write_bytes(b"before")
+    monkeypatch.setattr("fc2conv_cli.pipeline.open_source", never)
+    with pytest.raises(FC2ConvError, match="already exists"):
+        convert(path, None if output is None else target)
+    target.rename(tmp_path / "a.export.onnx")
+    with pytest.raises(FC2ConvError, match=r"a\.export\.onnx: already exists"):
+        convert(path, None if output is None else target, loading=Loading(keep_export=True))
+
+
+def test_a_traced_lstm_that_was_compared_at_two_batches(tmp_path: Path) -> None:
+    path = torch_files.script(tmp_path / "a.pt", Recurrent().eval(), torch.randn(2, 5, 8))
+    loading = Loading(inputs=("x:Nx5x8",))
+    assert "one batch size" in str(convert(path, tmp_path / "unverified.onnx", verify=False, loading=loading))
+    report = convert(path, loading=loading)
+    assert report.verified
+    assert "one batch size" not in str(report)
+    assert report.output is not None
+    assert "one batch size" not in str(verify(path, report.output, loading=loading))

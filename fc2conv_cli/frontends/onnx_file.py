@@ -42,7 +42,9 @@ def load(path: Path) -> ir.Model:
     proto = _read(path)
     if not proto.graph.node and not proto.graph.output and not proto.graph.input:
         raise NotOnnxError(
-            path, "this is not an ONNX model (it holds no graph)", hint="Check that it is the right file."
+            path,
+            "this is neither an ONNX model (it holds no graph) nor a PyTorch file",
+            hint="Check that it is the right file.",
         )
     if proto.ir_version == 0:
         raise InvalidModelError(path, "the model does not say its IR version", hint="Export the model again.")
@@ -148,7 +150,7 @@ def _read(path: Path) -> onnx.ModelProto:
     except DecodeError as error:
         raise NotOnnxError(
             path,
-            "this is not an ONNX model, or it is truncated (the protobuf cannot be parsed)",
+            "this is neither an ONNX model nor a PyTorch file, or it is truncated (the protobuf cannot be parsed)",
             hint="Export or copy the model again; compare the file sizes if it was copied.",
         ) from error
 

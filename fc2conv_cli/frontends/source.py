@@ -43,6 +43,11 @@ class Source:
         return self.onnx != self.path
 
 
+def export_name(path: Path, *, is_file: bool) -> str:
+    """What the export of a PyTorch model is called."""
+    return f"{path.stem if is_file else path.name}.export.onnx"
+
+
 @contextlib.contextmanager
 def open_source(model: Any, loading: Loading) -> Iterator[Source]:
     """A model as ONNX, for as long as this lasts.
@@ -78,11 +83,10 @@ def _open_torch(path: Path, what: Any, loading: Loading) -> Iterator[Source]:
     with watch("import torch"), quiet(verbose=loading.verbose):
         from fc2conv_cli.frontends.pytorch.opening import opened
     is_file = isinstance(what, Kind)
-    stem = path.stem if is_file else path.name
     if not is_file:
         what = _checked(what, loading)
     with tempfile.TemporaryDirectory(prefix="fc2conv-") as folder:
-        target = Path(folder) / f"{stem}.export.onnx"
+        target = Path(folder) / export_name(path, is_file=is_file)
         with opened(path, what, loading, target, watch) as found:
             yield Source(path, found.onnx, is_file, found.eager, found.notes, watch)
 

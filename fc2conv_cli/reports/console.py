@@ -230,7 +230,7 @@ def _export(console: Console, report: VerifyReport, verbose: bool) -> None:
     title = "export deviation, PyTorch to exported ONNX:"
     compared = [output.worst.max_relative for output in report.outputs if output.worst is not None]
     if report.passed and not verbose and compared:
-        _line(console, f"{title} {_number(max(compared))} of max |ref|, same in {report.runs} runs")
+        _line(console, f"{title} {_number(max(compared))} of max |ref|, same in {report.runs} runs ({report.engine})")
         _notes(console, report.notes)
         return
     _line(console, title)

@@ -29,9 +29,9 @@ def zipped() -> bytes:
     ("content", "error", "words"),
     [
         (b"", errors.NotOnnxError, "empty"),
-        (b"this is text, not a model\n" * 20, errors.NotOnnxError, "not an ONNX model"),
+        (b"this is text, not a model\n" * 20, errors.NotOnnxError, "neither an ONNX model"),
         (WHOLE[: len(WHOLE) // 2], errors.NotOnnxError, "truncated"),
-        (os.urandom(4096), errors.NotOnnxError, "not an ONNX model"),
+        (os.urandom(4096), errors.NotOnnxError, "neither an ONNX model"),
         (zipped(), errors.NotOnnxError, "zip"),
         (pickle.dumps({"a": 1}), errors.NotOnnxError, "pickle"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", errors.NotOnnxError, "Git LFS"),

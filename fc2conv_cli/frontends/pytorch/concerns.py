@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 
 _PLACE = re.compile(r"\(([^()]*:\d+)\)$")
+
+_ONE_BATCH = "the recurrent layer was exported for one batch size, and may not run with another"
 
 _CONCERNS = (
     (
@@ -26,7 +28,7 @@ _CONCERNS = (
     ),
     (
         re.compile(r"variable length with (LSTM|GRU|RNN)", re.IGNORECASE),
-        "the recurrent layer was exported for one batch size, and may not run with another",
+        _ONE_BATCH,
     ),
     (
         re.compile(r"is set to train=True", re.IGNORECASE),
@@ -46,3 +48,13 @@ def concerns(said: Iterable[str]) -> tuple[str, ...]:
                 found[words.format(place=f" ({place[1]})" if place and "Tracer" in text else "")] = None
                 break
     return tuple(found)
+
+
+def unsettled(notes: Iterable[str], cases: Sized) -> tuple[str, ...]:
+    """The notes, without the concerns that a comparison has answered.
+
+    Args:
+        notes: What is to be said of a model.
+        cases: The sizes of the dynamic dims at which PyTorch and the export agreed.
+    """
+    return tuple(note for note in notes if note != _ONE_BATCH or len(cases) < 2)

@@ -12,7 +12,7 @@ from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 from torch.export import ExportedProgram
 
 from fc2conv_cli.errors import ExportError, UsageError
-from fc2conv_cli.frontends.pytorch.faults import place_of, unsupported_operator, what_failed
+from fc2conv_cli.frontends.pytorch.faults import in_library, place_of, unsupported_operator, what_failed
 from fc2conv_cli.frontends.pytorch.network import Network
 
 _LAST_OF_TORCHSCRIPT = 20
@@ -87,7 +87,7 @@ def _export_program(path: Path, program: ExportedProgram, network: Network, targ
         ClearMetadataAndDocStringPass()(model)  # the exporter notes the folders of this machine
         written.save(str(target))
     except Exception as error:  # torch raises whatever the model leads it to
-        raise _not_exported(path, error, program) from error
+        raise _not_exported(path, error, program, "try a later --opset, ") from error
 
 
 def _export_torchscript(path: Path, network: Network, target: Path, opset: int | None) -> None:
@@ -112,7 +112,8 @@ def _export_torchscript(path: Path, network: Network, target: Path, opset: int |
         ClearMetadataAndDocStringPass()(model)
         ir.save(model, target)
     except Exception as error:  # torch raises whatever the model leads it to
-        raise _not_exported(path, error, network.module) from error
+        last = "" if opset == _LAST_OF_TORCHSCRIPT else f"try --opset {_LAST_OF_TORCHSCRIPT}, "
+        raise _not_exported(path, error, network.module, last) from error
 
 
 class _Call(torch.nn.Module):
@@ -136,12 +137,22 @@ def _as_exporter_takes_it(module: torch.jit.ScriptModule, args: tuple[Any, ...])
     return torch.jit.trace(_Call(module), args, check_trace=False)  # type: ignore[no-any-return, no-untyped-call]
 
 
-def _not_exported(path: Path, error: Exception, model: ExportedProgram | torch.jit.ScriptModule) -> ExportError:
+def _not_exported(
+    path: Path, error: Exception, model: ExportedProgram | torch.jit.ScriptModule, later: str
+) -> ExportError:
+    """What to say of an operator or anything else that the exporter cannot write; `later` advises another opset."""
     operator = unsupported_operator(error)
     if operator is not None:
         place = place_of(operator, model)
         problem = f"PyTorch cannot write the operator {operator} as ONNX" + (f" (at {place})" if place else "")
-        hint = "Replace that operation in the model, try a later --opset, or export the parts before and after it."
+        hint = f"Replace that operation in the model, {later}or export the parts before and after it."
+        if place is not None and in_library(place):
+            hint = (
+                "It is in the code of a library and not of the model: save the model with torch.export.save, or with "
+                "torch.jit.trace instead of torch.jit.script."
+            )
         return ExportError(path, problem, hint=hint)
-    hint = "Try another --opset, or torch.onnx.export in Python to see more (or -v)."
+    hint = f"{later}or torch.onnx.export in Python, to see more (or -v)."
+    hint = hint.removeprefix("or ")
+    hint = hint[0].upper() + hint[1:]
     return ExportError(path, f"PyTorch cannot write the model as ONNX: {what_failed(error)}", hint=hint)

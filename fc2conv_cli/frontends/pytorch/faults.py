@@ -45,6 +45,11 @@ def place_of(operator: str, model: ExportedProgram | torch.jit.ScriptModule) -> 
     return next((place for found, place in lines if name in found or found in name), None)
 
 
+def in_library(place: str) -> bool:
+    """Whether a file and line are in the code of PyTorch, or of any other package that is installed."""
+    return _is_library(Path(place.rpartition(":")[0]))
+
+
 def _lines_of_program(program: ExportedProgram) -> Iterator[tuple[str, str]]:
     for node in program.graph.nodes:
         stack = _STACK_LINE.findall(node.meta.get("stack_trace") or "")

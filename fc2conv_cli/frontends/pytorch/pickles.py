@@ -15,6 +15,14 @@ from fc2conv_cli.frontends.pytorch.guard import no_pickled_code
 from fc2conv_cli.frontends.pytorch.pickle_names import names_in
 
 _LISTED = 6
+_LAZY = frozenset(
+    {
+        *("torch.nn.parameter.UninitializedParameter", "torch.nn.parameter.UninitializedBuffer"),
+        *("torch.nn.modules.module._WrappedHook", "torch.utils.hooks.RemovableHandle"),
+        *("__builtin__.getattr", "builtins.getattr"),
+    }
+)
+"""What lazy layers bring along until they are run, and never afterwards."""
 
 
 def load_pickle(path: Path, *, unsafe: bool) -> Any:
@@ -58,6 +66,11 @@ def _is_allowed(name: str, allowed: list[Any]) -> bool:
 
 
 def _unsafe(path: Path, refused: list[str], said: str) -> PyTorchFileError:
+    if any("Uninitialized" in name for name in refused) and _LAZY.issuperset(refused):
+        hint = (
+            "Run the module once on an example input before saving it: model(x). Its lazy layers are usual ones then."
+        )
+        return PyTorchFileError(path, "it has lazy layers that were never run, and no weights for them", hint=hint)
     if not refused:
         reason = _reason(said)
         hint = (

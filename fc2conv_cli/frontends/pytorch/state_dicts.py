@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -58,18 +59,22 @@ def fill(path: Path, module: nn.Module, weights: Mapping[str, Any]) -> tuple[str
         PyTorchFileError: Names or shapes do not fit.
     """
     weights, notes = _without_prefix(weights, module)
-    problems = _listing("of another shape:", _reshaped(module.state_dict(), weights))
-    if not problems:
-        try:
-            found = module.load_state_dict(dict(weights), strict=False)
-        except Exception as error:  # a module may have a hook of its own
-            said = " ".join(str(error).split())
-            raise PyTorchFileError(path, f"its weights do not fit the model: {said}", hint=_HINT) from error
-        problems += _listing("the file lacks", found.missing_keys)
-        problems += _listing("the model has no", found.unexpected_keys)
+    own = module.state_dict()
+    reshaped, cast = _reshaped(own, weights), _cast(own, weights)
+    try:
+        fitting = {name: value for name, value in weights.items() if name not in reshaped}
+        found = module.load_state_dict(fitting, strict=False)
+    except Exception as error:  # a module may have a hook of its own
+        said = " ".join(str(error).split())
+        raise PyTorchFileError(path, f"its weights do not fit the model: {said}", hint=_HINT) from error
+    problems = [
+        *_listing("the file lacks", [name for name in found.missing_keys if name not in reshaped]),
+        *_listing("the model has no", found.unexpected_keys),
+        *_listing("of another shape:", list(reshaped.values())),
+    ]
     if problems:
         raise PyTorchFileError(path, "its weights do not fit the model:\n  " + "\n  ".join(problems), hint=_HINT)
-    return notes
+    return (*notes, *cast)
 
 
 def _without_prefix(weights: Mapping[str, Any], module: nn.Module) -> tuple[Mapping[str, Any], tuple[str, ...]]:
@@ -84,13 +89,28 @@ def _without_prefix(weights: Mapping[str, Any], module: nn.Module) -> tuple[Mapp
         notes.append(f"all names in the file begin with {prefix!r}, which was taken away")
 
 
-def _reshaped(own: Mapping[str, Any], weights: Mapping[str, Any]) -> list[str]:
+def _reshaped(own: Mapping[str, Any], weights: Mapping[str, Any]) -> dict[str, str]:
+    """What to say of each weight that has another shape than the model's."""
     pairs = ((name, own[name], weights[name]) for name in own if name in weights)
-    return [
-        f"{name} is {list(given.shape)}, the model's {list(ours.shape)}"
+    return {
+        name: f"{name} is {list(given.shape)}, the model's {list(ours.shape)}"
         for name, ours, given in pairs
         if _has_shape(ours) and _has_shape(given) and ours.shape != given.shape
-    ]
+    }
+
+
+def _cast(own: Mapping[str, Any], weights: Mapping[str, Any]) -> tuple[str, ...]:
+    """Weights take over the types of the model that they are loaded into; a note for each pair of types."""
+    pairs = [(own[name], weights[name]) for name in own if name in weights]
+    casts = Counter(
+        (str(given.dtype).removeprefix("torch."), str(ours.dtype).removeprefix("torch."))
+        for ours, given in pairs
+        if isinstance(ours, torch.Tensor) and isinstance(given, torch.Tensor) and ours.dtype != given.dtype
+    )
+    return tuple(
+        f"{count} of the weights are {given} in the file and {ours} in the model, which is what they were turned into"
+        for (given, ours), count in casts.items()
+    )
 
 
 def _has_shape(value: object) -> bool:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fc2conv_cli.frontends.pytorch.concerns import concerns
+from fc2conv_cli.frontends.pytorch.concerns import concerns, unsettled
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,9 @@ def test_what_matters_in_our_words(said: str, ours: str) -> None:
 
 def test_what_is_about_pytorch_itself_is_left_out() -> None:
     assert concerns(["torchvision is not installed. Skipping nms", "DeprecationWarning: `torch.jit.trace` is"]) == ()
+
+
+def test_a_comparison_at_two_sizes_answers_the_one_about_the_batch() -> None:
+    notes = ("another", *concerns(["UserWarning: Exporting a model with a variable length with GRU"]))
+    assert unsettled(notes, [{"N": 1}]) == notes
+    assert unsettled(notes, [{"N": 1}, {"N": 3}]) == ("another",)

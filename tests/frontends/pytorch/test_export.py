@@ -127,3 +127,26 @@ def test_an_operator_that_onnx_lacks_names_itself_and_its_line(tmp_path: Path, s
         export(PATH, network(module, "x:1x4"), tmp_path / "a.onnx", None)
     assert f"(at {__file__}:{Bessel.forward.__code__.co_firstlineno + 1})" in caught.value.message
     assert "Replace that operation" in caught.value.hint
+
+
+@pytest.mark.parametrize(("opset", "advice"), [(None, "try --opset 20, "), (20, "")])
+def test_torchscript_has_no_later_opset_than_its_last(tmp_path: Path, opset: int | None, advice: str) -> None:
+    with pytest.raises(ExportError) as caught:
+        export(PATH, network(torch.jit.script(Bessel()), "x:1x4"), tmp_path / "a.onnx", opset)
+    hint = f"Replace that operation in the model, {advice}or export the parts before and after it."
+    assert caught.value.hint == hint
+
+
+def test_an_operator_of_pytorchs_own_code_is_not_for_the_user_to_replace(tmp_path: Path) -> None:
+    class Attention(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.attention(x, x, x)[0]
+
+    with pytest.raises(ExportError, match=r"cannot write the operator aten::is_autocast_enabled") as caught:
+        export(PATH, network(torch.jit.script(Attention().eval()), "x:1x3x8"), tmp_path / "a.onnx", None)
+    assert "torch.export.save, or with torch.jit.trace" in caught.value.hint
+    assert "opset" not in caught.value.hint

@@ -85,3 +85,21 @@ def test_damaged_files(tmp_path: Path, unsafe: bool) -> None:
     old.write_bytes(old.read_bytes()[:700])
     with pytest.raises(PyTorchFileError, match="truncated or damaged"):
         load_pickle(old, unsafe=unsafe)
+
+
+def test_lazy_layers_that_were_never_run_say_so(tmp_path: Path) -> None:
+    module = nn.Sequential(nn.LazyLinear(8), nn.ReLU(), nn.LazyConv1d(3, 1))
+    with pytest.raises(PyTorchFileError, match="lazy layers that were never run") as caught:
+        load_pickle(torch_files.pickled(tmp_path / "a.pt", module), unsafe=False)
+    assert "Run the module once" in caught.value.hint
+    assert "--unsafe-load" not in caught.value.hint
+    module = nn.Sequential(nn.LazyLinear(8), nn.ReLU())
+    module(torch.ones(1, 4))
+    assert load_pickle(torch_files.pickled(tmp_path / "b.pt", module), unsafe=False)(torch.ones(1, 4)).shape == (1, 8)
+
+
+def test_lazy_layers_beside_other_classes_do_not_hide_those(tmp_path: Path) -> None:
+    content = [nn.LazyLinear(8), torch_files.Evil(tmp_path / "witness")]
+    with pytest.raises(UnsafeFileError, match="loading it would import and run"):
+        load_pickle(torch_files.pickled(tmp_path / "a.pt", content), unsafe=False)
+    assert not (tmp_path / "witness").exists()

@@ -86,3 +86,24 @@ def test_a_lazy_layer_takes_its_shape_from_the_weights() -> None:
     module = nn.Sequential(nn.LazyLinear(8), nn.ReLU(), nn.LazyLinear(3))
     fill(PATH, module, weights())
     assert module(torch.ones(1, 4)).shape == (1, 3)
+
+
+def test_names_and_shapes_that_do_not_fit_are_said_at_once() -> None:
+    given = {**weights(), "0.weight": torch.ones(2, 2), "extra": torch.ones(1)}
+    del given["2.bias"]
+    with pytest.raises(PyTorchFileError) as caught:
+        fill(PATH, torch_files.mlp(), given)
+    assert caught.value.message.splitlines()[1:] == [
+        "  the file lacks 2.bias",
+        "  the model has no extra",
+        "  of another shape: 0.weight is [2, 2], the model's [8, 4]",
+    ]
+
+
+def test_weights_of_another_type_are_cast_and_it_is_said() -> None:
+    module = torch_files.mlp()
+    given = {name: tensor.half() for name, tensor in weights().items()}
+    given["0.bias"] = given["0.bias"].float()
+    (note,) = fill(PATH, module, given)
+    assert note.startswith("3 of the weights are float16 in the file and float32 in the model")
+    assert module[0].weight.dtype == torch.float32
