@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ _TRUST = (
     "If you trust whoever made the file, give --unsafe-load: it may then run any code on this machine. "
     "Else export the model again: torch.export.save(torch.export.export(model, args), 'model.pt2')."
 )
+
+_ASKED = re.compile(r"Unsupported global: GLOBAL (\S+)")
 
 
 def load_program(path: Path, *, unsafe: bool) -> Network:
@@ -38,10 +42,15 @@ def load_program(path: Path, *, unsafe: bool) -> Network:
         try:
             return _load(path)
         except PyTorchFileError as error:
-            if refused:
-                problem = f"it holds a pickle that would run code, which asks for {', '.join(dict.fromkeys(refused))}"
-                raise UnsafeFileError(path, problem, hint=_TRUST) from error
+            asked = [*dict.fromkeys((*refused, *_ASKED.findall(_of_pickle(error.__cause__))))]
+            if asked or isinstance(error.__cause__, pickle.UnpicklingError):
+                names = f", which asks for {', '.join(asked)}" if asked else ""
+                raise UnsafeFileError(path, f"it holds a pickle that would run code{names}", hint=_TRUST) from error
             raise
+
+
+def _of_pickle(error: BaseException | None) -> str:
+    return str(error) if isinstance(error, pickle.UnpicklingError) else ""
 
 
 def _load(path: Path) -> Network:
