@@ -11,6 +11,7 @@ import torch
 from torch.export import ExportedProgram
 
 from fc2conv_cli.errors import PyTorchFileError, UnsafeFileError
+from fc2conv_cli.frontends.pytorch.contained import contained
 from fc2conv_cli.frontends.pytorch.guard import no_pickled_code
 from fc2conv_cli.frontends.pytorch.network import Network
 from fc2conv_cli.frontends.pytorch.program_check import complaint
@@ -55,7 +56,8 @@ def _of_pickle(error: BaseException | None) -> str:
 
 def _load(path: Path) -> Network:
     try:
-        return network_of(torch.export.load(path))
+        with contained():
+            return network_of(torch.export.load(path))
     except Exception as error:  # torch raises whatever a damaged file leads it to
         said = (str(error).strip().splitlines() or [type(error).__name__])[0]
         problem = (
