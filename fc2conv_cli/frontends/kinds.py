@@ -15,6 +15,7 @@ _LEGACY_TORCH = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")
 """``torch.save`` before 1.6 began every file with this number, pickled."""
 _LONGEST_HEADER = 100_000_000
 """The safetensors format allows no longer one."""
+_RATIO, _SMALL, _AT_ONCE = 100, 2**20, 2**30
 _AGAIN = "Copy or save it again; compare the file sizes if it was copied."
 
 
@@ -62,9 +63,13 @@ def _kind_of_zip(path: Path) -> Kind:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
+            large = _unpacks_too_large(archive, path.stat().st_size)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise PyTorchFileError(path, "the archive is truncated or damaged", hint=_AGAIN) from error
-    if len(set(names)) != len(names):
+    if large:
+        problem = "it would unpack to much more than it is, as no file of PyTorch's does"
+        raise PyTorchFileError(path, problem, hint="Do not use this file. Have the model saved again.")
+    if len({name.lower() for name in names}) != len(names):  # PyTorch does not tell them apart either
         raise PyTorchFileError(path, "the archive holds two files of one name: it is damaged", hint=_AGAIN)
     inside = [PurePosixPath(name).parts for name in names]
     members = {parts[1:] for parts in inside if len(parts) > 1}
@@ -76,6 +81,13 @@ def _kind_of_zip(path: Path) -> Kind:
         return Kind.PICKLE
     problem = f"this is a zip archive, but none of PyTorch's (it holds {_some(names)})"
     raise PyTorchFileError(path, problem, hint="Name the model file itself.")
+
+
+def _unpacks_too_large(archive: zipfile.ZipFile, size: int) -> bool:
+    """Whether it is a bomb. PyTorch stores without compressing; a file that was packed again shrinks a little."""
+    sizes = [(info.file_size, info.compress_size) for info in archive.infolist()]
+    one = any(full > _SMALL and full > _RATIO * packed for full, packed in sizes)
+    return one or sum(full for full, _ in sizes) > size + _AT_ONCE
 
 
 def _some(names: list[str]) -> str:

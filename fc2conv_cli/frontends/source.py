@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from fc2conv_cli.errors import UsageError
+from fc2conv_cli.errors import FC2ConvError, UsageError
 from fc2conv_cli.frontends.kinds import Kind, kind_of
 from fc2conv_cli.frontends.loading import Loading
 from fc2conv_cli.timing import Stopwatch
@@ -88,7 +88,11 @@ def _open_torch(path: Path, what: Any, loading: Loading) -> Iterator[Source]:
     with tempfile.TemporaryDirectory(prefix="fc2conv-") as folder:
         target = Path(folder) / export_name(path, is_file=is_file)
         with opened(path, what, loading, target, watch) as found:
-            yield Source(path, found.onnx, is_file, found.eager, found.notes, watch)
+            try:
+                yield Source(path, found.onnx, is_file, found.eager, found.notes, watch)
+            except FC2ConvError as error:  # of a file that the user never sees
+                error.message = error.message.replace(str(found.onnx), f"{path}, as PyTorch exported it")
+                raise
 
 
 def _checked(model: Any, loading: Loading) -> Any:

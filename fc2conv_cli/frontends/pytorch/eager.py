@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 from fc2conv_cli.errors import ExportError
+from fc2conv_cli.frontends.pytorch.contained import contained
 from fc2conv_cli.frontends.pytorch.faults import what_failed
 from fc2conv_cli.frontends.pytorch.network import Network
 from fc2conv_cli.frontends.pytorch.quiet import quiet
@@ -51,10 +52,12 @@ class Eager:
             problem = f"the model is called with {given} tensors, and its export takes {len(inputs)}"
             raise ExportError(path, problem, hint="Save the model with tensors as its only inputs.")
         try:
-            returned = self._call(leaves)
+            given_leaves = [leaf.clone() if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
+            returned = self._call(given_leaves)
         except Exception as error:  # the model may raise anything
             problem = f"PyTorch cannot run the model on its own example inputs: {what_failed(error)}"
             raise ExportError(path, problem, hint="Save it again with inputs that it takes.") from error
+        self.notes = tuple(_changed(leaves, given_leaves, inputs))
         numbers = [leaf for leaf in returned if isinstance(leaf, torch.Tensor | int | float)]
         self._wanted = torch.Tensor | int | float if len(numbers) == len(outputs) else torch.Tensor
         made = sum(isinstance(leaf, self._wanted) for leaf in returned)
@@ -83,9 +86,16 @@ class Eager:
     def _call(self, leaves: list[Any]) -> list[Any]:
         """What it returns, out of whatever lists and dicts it is in."""
         args, kwargs = pytree.tree_unflatten(leaves, self._spec)
-        with quiet(verbose=self._verbose), torch.no_grad():
+        with quiet(verbose=self._verbose), torch.no_grad(), contained():
             returned = self._network.module(*args, **kwargs)
         return pytree.tree_leaves(returned)
+
+
+def _changed(before: list[Any], after: list[Any], inputs: tuple[Port, ...]) -> Iterator[str]:
+    pairs = [(b, a) for b, a in zip(before, after, strict=True) if isinstance(b, torch.Tensor)]
+    for port, (old, new) in zip(inputs, pairs, strict=True):
+        if not torch.equal(torch.nan_to_num(old), torch.nan_to_num(new)):
+            yield f"the model changes its input {port.name!r} in place; ONNX has no such thing, and leaves it as it is"
 
 
 def _tensor(array: Array) -> torch.Tensor:

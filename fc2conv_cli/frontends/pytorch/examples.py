@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +14,15 @@ from torch import nn
 
 from fc2conv_cli.errors import ExportError, UsageError
 from fc2conv_cli.frontends.input_specs import InputSpec
+from fc2conv_cli.frontends.pytorch.contained import contained
 from fc2conv_cli.frontends.pytorch.faults import what_failed
 from fc2conv_cli.frontends.pytorch.network import Network
 from fc2conv_cli.frontends.pytorch.proposal import input_names, proposal
 
 _SIZES = (8, 16, 32, 64, 128, 224, 256, 512)
 """Tried for all dynamic dims when the model does not run on the smallest: images must not vanish in pooling."""
+
+_LARGEST = 2**29
 
 
 def with_examples(path: Path, network: Network, specs: Sequence[InputSpec]) -> Network:
@@ -39,10 +43,11 @@ def with_examples(path: Path, network: Network, specs: Sequence[InputSpec]) -> N
     named = _are_names(network.module, specs)
     error: Exception | None = None
     for sizes in _choices(specs):
-        tensors = {spec.name: _example(spec, sizes) for spec in specs}
-        args, kwargs = ((), tensors) if named else (tuple(tensors.values()), {})
+        _refuse_large(specs, sizes)
         try:
-            with torch.no_grad():
+            tensors = {spec.name: _example(spec, sizes) for spec in specs}
+            args, kwargs = ((), tensors) if named else (tuple(tensors.values()), {})
+            with torch.no_grad(), contained():
                 network.module(*args, **kwargs)
         except Exception as raised:  # the model may raise anything
             error = error or raised
@@ -62,7 +67,7 @@ def run_once(path: Path, module: nn.Module, args: tuple[Any, ...], kwargs: dict[
         ExportError: It does not take them.
     """
     try:
-        with torch.no_grad():
+        with torch.no_grad(), contained():
             module(*args, **kwargs)
     except Exception as error:  # the model may raise anything
         problem = f"the model does not run on its example inputs: {what_failed(error)}"
@@ -84,6 +89,15 @@ def _choices(specs: Sequence[InputSpec]) -> Iterator[dict[str, int]]:
     yield {name: 2 + i for i, name in enumerate(names)}
     for size in _SIZES if len(names) > 0 else ():
         yield {name: 2 if i == 0 and len(names) > 1 else size for i, name in enumerate(names)}
+
+
+def _refuse_large(specs: Sequence[InputSpec], sizes: dict[str, int]) -> None:
+    """An input that no machine can hold is a slip of the user's."""
+    for spec in specs:
+        count = math.prod(dim if isinstance(dim, int) else sizes[dim] for dim in spec.shape)
+        if count > _LARGEST:
+            problem = f"--input {spec.name}: {count} values are more than fc2conv makes up for one input ({_LARGEST})"
+            raise UsageError(problem, hint="Give smaller sizes, or letters for the dims that may have any size.")
 
 
 def _example(spec: InputSpec, sizes: dict[str, int]) -> torch.Tensor:

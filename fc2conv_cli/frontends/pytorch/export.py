@@ -12,6 +12,7 @@ from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 from torch.export import ExportedProgram
 
 from fc2conv_cli.errors import ExportError, UsageError
+from fc2conv_cli.frontends.pytorch.contained import contained
 from fc2conv_cli.frontends.pytorch.faults import in_library, place_of, unsupported_operator, what_failed
 from fc2conv_cli.frontends.pytorch.network import Network
 
@@ -52,9 +53,10 @@ def _program(path: Path, network: Network) -> ExportedProgram:
     if network.program is not None:
         return network.program
     try:
-        return torch.export.export(
-            network.module, network.args, network.kwargs, dynamic_shapes=network.dynamic_shapes, strict=False
-        )
+        with contained():
+            return torch.export.export(
+                network.module, network.args, network.kwargs, dynamic_shapes=network.dynamic_shapes, strict=False
+            )
     except Exception as error:  # torch raises whatever the model leads it to
         problem = f"torch.export cannot follow the model: {what_failed(error)}"
         raise ExportError(path, problem, hint=_advice(str(error))) from error
@@ -81,7 +83,8 @@ def _export_program(path: Path, program: ExportedProgram, network: Network, targ
     if network.dynamic_shapes is not None:
         options["dynamic_shapes"] = network.dynamic_shapes
     try:
-        written = torch.onnx.export(program, dynamo=True, verbose=False, **options)
+        with contained():
+            written = torch.onnx.export(program, dynamo=True, verbose=False, **options)
         assert written is not None
         model: ir.Model = written.model
         ClearMetadataAndDocStringPass()(model)  # the exporter notes the folders of this machine
@@ -99,15 +102,16 @@ def _export_torchscript(path: Path, network: Network, target: Path, opset: int |
     axes = {name: dims for name, dims in zip(names, network.dims, strict=False) if dims}
     options: dict[str, Any] = {} if opset is None else {"opset_version": opset}
     try:
-        torch.onnx.export(
-            _as_exporter_takes_it(network.module, network.args),
-            network.args,
-            str(target),
-            dynamo=False,
-            input_names=list(names),
-            dynamic_axes=axes or None,
-            **options,
-        )
+        with contained():
+            torch.onnx.export(
+                _as_exporter_takes_it(network.module, network.args),
+                network.args,
+                str(target),
+                dynamo=False,
+                input_names=list(names),
+                dynamic_axes=axes or None,
+                **options,
+            )
         model = ir.load(target)
         ClearMetadataAndDocStringPass()(model)
         ir.save(model, target)

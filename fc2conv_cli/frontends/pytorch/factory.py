@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from torch import nn
 
 from fc2conv_cli.errors import UsageError
+from fc2conv_cli.frontends.pytorch.contained import LeftError, contained
 
 _EXAMPLE = (
     "For example --model package.module:Net, a class or a function that takes no arguments and returns the module."
@@ -49,9 +51,10 @@ def make(name: str) -> nn.Module:
         raise UsageError(f"--model {name!r} is not package.module:factory", hint=_EXAMPLE)
     factory = _find(name, module_name, path)
     try:
-        made = factory() if callable(factory) and not isinstance(factory, nn.Module) else factory
-    except (Exception, SystemExit) as error:  # the user's code may raise anything
-        problem = f"--model {name}: the factory failed: {type(error).__name__}: {_one_line(error)}"
+        with contained():
+            made = factory() if callable(factory) and not isinstance(factory, nn.Module) else factory
+    except Exception as error:  # the user's code may raise anything
+        problem = f"--model {name}: the factory failed: {_said(error)}"
         raise UsageError(problem, hint=f"{_EXAMPLE} Wrap one that takes arguments in a function.") from error
     if not isinstance(made, nn.Module):
         problem = f"--model {name} gives {type(made).__name__}, which is no torch.nn.Module"
@@ -61,19 +64,24 @@ def make(name: str) -> nn.Module:
 
 def _find(name: str, module_name: str, path: str) -> object:
     try:
-        found: object = importlib.import_module(module_name)
+        with contained():
+            found: object = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         hint = "Give --import-path with the folder that the package or the .py file is in."
         raise UsageError(f"--model {name}: {error}", hint=hint) from error
-    except (Exception, SystemExit) as error:  # a training script may read the command line
-        problem = f"--model {name}: importing {module_name} failed: {type(error).__name__}: {_one_line(error)}"
+    except Exception as error:  # a training script may read the command line
+        problem = f"--model {name}: importing {module_name} failed: {_said(error)}"
         raise UsageError(problem, hint="Import it in Python to see where.") from error
-    for attribute in path.split("."):
-        if not hasattr(found, attribute):
-            raise UsageError(f"--model {name}: {module_name} has no {path!r}", hint=_EXAMPLE)
-        found = getattr(found, attribute)
-    return found
+    try:
+        with contained():
+            return functools.reduce(getattr, path.split("."), found)
+    except AttributeError as error:
+        raise UsageError(f"--model {name}: {module_name} has no {path!r}", hint=_EXAMPLE) from error
+    except Exception as error:  # the user's code may raise anything
+        problem = f"--model {name}: looking for {path!r} failed: {_said(error)}"
+        raise UsageError(problem, hint=_EXAMPLE) from error
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300]
+def _said(error: Exception) -> str:
+    said = " ".join(str(error).split())[:300]
+    return said if isinstance(error, LeftError) else f"{type(error).__name__}: {said}"

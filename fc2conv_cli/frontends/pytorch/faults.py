@@ -11,6 +11,8 @@ from pathlib import Path
 import torch
 from torch.export import ExportedProgram
 
+from fc2conv_cli.frontends.pytorch.contained import LeftError
+
 _NOT_THE_USERS = (Path(torch.__file__).parent, Path(__file__).parents[2], Path(sysconfig.get_paths()["stdlib"]))
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _NO_OPERATOR = re.compile(r"No (?:ONNX function|decompositions?) found for <OpOverload\(op='([\w.:]+)'")
@@ -83,6 +85,8 @@ def _first_line(error: BaseException) -> str:
     lines = [line.strip() for line in _COLOURS.sub("", str(error)).splitlines() if line.strip()]
     own = next((line for line in reversed(lines) if line.startswith(("RuntimeError:", "Exception:"))), None)
     text = (own or (lines[0] if lines else "")).strip()
+    if isinstance(error, LeftError):
+        return text
     name = type(error).__name__
     return f"{name}: {text[:300]}" if text else name
 

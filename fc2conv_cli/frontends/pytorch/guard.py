@@ -2,16 +2,21 @@
 
 PyTorch tries some pickles without restrictions when the safe way fails. Every class or function that Python's own
 unpickler looks up raises an audit event; within `no_pickled_code` that event is an error. PyTorch's restricted
-unpickler (``weights_only=True``) does not look anything up that way, so it goes on working.
+unpickler (``weights_only=True``) does not look anything up that way, so it goes on working. `torch.load` is made to
+use that one whatever it is told: the other would also take a TorchScript archive, and run its program.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
+
+_FORCE, _FORCE_NOT = "TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
+"""Variables that torch.load asks each time. They are the whole process's, as the streams are that are turned away."""
 
 
 class Refused(Exception):  # noqa: N818  not an error of ours: the loaders turn it into one
@@ -54,7 +59,11 @@ def no_pickled_code() -> Iterator[list[str]]:
     """
     _install()
     before, _STATE.refused = _STATE.refused, []
+    forced = {name: os.environ.pop(name, None) for name in (_FORCE, _FORCE_NOT)}
+    os.environ[_FORCE] = "1"
     try:
         yield _STATE.refused
     finally:
         _STATE.refused = before
+        del os.environ[_FORCE]
+        os.environ.update({name: value for name, value in forced.items() if value is not None})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,12 +13,13 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from fc2conv_cli.errors import PyTorchFileError, UsageError
+from fc2conv_cli.errors import ExportError, PyTorchFileError, UsageError
 from fc2conv_cli.frontends.input_specs import parse
 from fc2conv_cli.frontends.kinds import Kind
 from fc2conv_cli.frontends.loading import Loading
 from fc2conv_cli.frontends.pytorch import factory, state_dicts
 from fc2conv_cli.frontends.pytorch.concerns import concerns
+from fc2conv_cli.frontends.pytorch.contained import LeftError, contained
 from fc2conv_cli.frontends.pytorch.eager import Eager
 from fc2conv_cli.frontends.pytorch.examples import run_once, with_examples
 from fc2conv_cli.frontends.pytorch.export import export
@@ -26,9 +28,12 @@ from fc2conv_cli.frontends.pytorch.pickles import load_pickle
 from fc2conv_cli.frontends.pytorch.programs import load_program, network_of
 from fc2conv_cli.frontends.pytorch.quiet import quiet
 from fc2conv_cli.frontends.pytorch.safetensors import load_safetensors
+from fc2conv_cli.frontends.pytorch.structure import check_names, check_structure
 from fc2conv_cli.frontends.pytorch.torchscript import load_torchscript
 from fc2conv_cli.timing import Stopwatch
 from fc2conv_cli.verification.runner import Model, RunError, Runner
+
+_CACHES = "TORCHINDUCTOR_CACHE_DIR"
 
 
 @dataclass(frozen=True)
@@ -62,15 +67,43 @@ def opened(
     with contextlib.ExitStack() as stack:
         stack.enter_context(factory.importing_from(loading.import_paths))
         with quiet(verbose=loading.verbose) as said:
-            with watch("load"):
-                network = _load(path, source, loading)
-            stack.enter_context(_evaluating(network.module))
-            if network.program is None:
-                network = _with_inputs(path, network, loading)
-            with watch("export"):
-                export(path, network, target, loading.opset)
+            stack.enter_context(_caches_in(target.parent))
+            network = stack.enter_context(_exported(path, source, loading, target, watch))
         eager = _eager(path, network, target, loading)
-        yield Opened(target, eager, (*network.notes, *concerns(said)))
+        yield Opened(target, eager, (*network.notes, *(eager.notes if eager is not None else ()), *concerns(said)))
+
+
+@contextlib.contextmanager
+def _exported(
+    path: Path, source: Kind | nn.Module | ExportedProgram, loading: Loading, target: Path, watch: Stopwatch
+) -> Iterator[Network]:
+    """Load and export a model; it is in evaluation mode as long as this lasts."""
+    with contextlib.ExitStack() as stack:
+        try:
+            with contained():
+                with watch("load"):
+                    network = _load(path, source, loading)
+                if network.program is None:
+                    check_structure(path, network.module)
+                    stack.enter_context(_evaluating(network.module))
+                    network = _with_inputs(path, network, loading)
+                with watch("export"):
+                    export(path, network, target, loading.opset)
+        except LeftError as error:
+            raise ExportError(path, f"the code of the model failed: {error}", hint="Run it in Python first.") from error
+        yield network
+
+
+@contextlib.contextmanager
+def _caches_in(folder: Path) -> Iterator[None]:
+    """PyTorch keeps compiled code in a folder that it makes: here it is one that is gone afterwards."""
+    before = os.environ.get(_CACHES)
+    os.environ.setdefault(_CACHES, str(folder / "caches"))
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(_CACHES, None)
 
 
 def _load(path: Path, source: Kind | nn.Module | ExportedProgram, loading: Loading) -> Network:
@@ -91,6 +124,9 @@ def _from_pickle(path: Path, loading: Loading) -> Network:
     """A whole module, or a state dict for the module that the user named."""
     content, notes = state_dicts.unwrap(load_pickle(path, unsafe=loading.unsafe))
     if isinstance(content, nn.Module) and loading.model is None:
+        check_structure(path, content)
+        if not loading.unsafe:
+            check_names(path, content)
         if loading.import_paths and not loading.unsafe:
             hint = "Leave it out: the module is made of torch.nn building blocks."
             raise UsageError(f"--import-path: no use for {path}, which needs no code", hint=hint)
@@ -140,21 +176,17 @@ def _with_inputs(path: Path, network: Network, loading: Loading) -> Network:
 @contextlib.contextmanager
 def _evaluating(module: nn.Module) -> Iterator[None]:
     """Dropout off and BatchNorm fixed, and every part as it was afterwards."""
-    if isinstance(module, torch.jit.ScriptModule) or not _can_evaluate(module):
+    if isinstance(module, torch.jit.ScriptModule):
         yield
         return
     before = [(part, part.training) for part in module.modules()]
-    module.eval()
+    with contextlib.suppress(NotImplementedError):  # the module of a program: its mode was fixed when it was exported
+        module.eval()
     try:
         yield
     finally:
         for part, training in before:
             part.training = training
-
-
-def _can_evaluate(module: nn.Module) -> bool:
-    """The module of an exported program refuses to change modes; its mode was fixed when it was exported."""
-    return not hasattr(module, "_guards_fn") and not isinstance(module, torch.fx.GraphModule)
 
 
 def _eager(path: Path, network: Network, target: Path, loading: Loading) -> Eager | None:

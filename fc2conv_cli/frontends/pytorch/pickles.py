@@ -11,6 +11,7 @@ import torch
 
 from fc2conv_cli.errors import PyTorchFileError, UnsafeFileError
 from fc2conv_cli.frontends.pytorch.building_blocks import building_blocks
+from fc2conv_cli.frontends.pytorch.contained import LeftError, contained
 from fc2conv_cli.frontends.pytorch.guard import no_pickled_code
 from fc2conv_cli.frontends.pytorch.pickle_names import names_in
 
@@ -99,7 +100,8 @@ def _reason(said: str) -> str:
 
 def _load_unsafely(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=False)
+        with contained():
+            return torch.load(path, map_location="cpu", weights_only=False)
     except (AttributeError, ModuleNotFoundError) as error:
         problem = f"a class that it is made of cannot be imported: {error}"
         hint = "Give --import-path with the folder that its code is in; it must be there under the same module name."
@@ -110,5 +112,7 @@ def _load_unsafely(path: Path) -> Any:
 
 def _damaged(path: Path, error: Exception) -> PyTorchFileError:
     said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if isinstance(error, LeftError):
+        return PyTorchFileError(path, f"the code of the file failed: {said}", hint="Load it in Python to see where.")
     hint = "Copy or save it again; compare the file sizes if it was copied."
     return PyTorchFileError(path, f"torch cannot load it, it is truncated or damaged: {said[:200]}", hint=hint)

@@ -14,13 +14,27 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fc2conv_cli.frontends.pytorch.archive import members, names
+from fc2conv_cli.frontends.pytorch.archive import holds_torchscript, members, names
+from fc2conv_cli.frontends.pytorch.program_names import (
+    complaint_of_key,
+    complaint_of_text,
+    is_identifier,
+    names_of_kwargs,
+)
 
 _COMPILED = ("data/aotinductor/", ".so", ".dll", ".dylib", ".cubin", ".py")
 """Members that PyTorch would load as machine code, or run."""
 _NUMBERS = re.compile(r"data/(weights|constants)/(weight|tensor)_\d+$")
 """Members that hold raw numbers, which may be large."""
-_OPERATOR = re.compile(r"torch\.ops\.[A-Za-z]\w*(\.[A-Za-z_]\w*){1,2}")
+_OPERATOR = re.compile(
+    r"torch\.ops\.("
+    r"(aten|prim|prims|quantized|quantized_decomposed|torchao|torchvision|onnx|mkldnn|onednn|sparse)"
+    r"(\.[A-Za-z_]\w*){1,2}"
+    r"|higher_order\.(cond|while_loop|scan|map|map_impl|associative_scan|wrap|wrap_with_set_grad_enabled"
+    r"|wrap_with_autocast|invoke_subgraph|flex_attention|strict_mode|out_dtype|auto_functionalized"
+    r"|auto_functionalized_v2|tag_activation_checkpoint)(\.default)?)"
+)
+"""Of the libraries that compute and do nothing else."""
 _ARITHMETIC = re.compile(
     r"(_operator|math|torch|torch\.sym_\w+|torch\._sym_\w+)\."
     r"(add|sub|mul|truediv|floordiv|mod|pow|neg|pos|abs|eq|ne|lt|le|gt|ge|and_|or_|not_|getitem|trunc|ceil|floor|round"
@@ -60,6 +74,8 @@ def complaint(path: Path) -> str | None:
     """
     if (compiled := next(filter(_is_compiled, names(path)), None)) is not None:
         return f"{compiled!r} in it is compiled code"
+    if (nested := holds_torchscript(path)) is not None:
+        return f"{nested!r} in it is a TorchScript archive, which runs a program of its own"
     try:
         for _, text in members(path, _may_be_json):
             if (found := next(_complaints(_json(text)), None)) is not None:
@@ -80,26 +96,45 @@ def _may_be_json(name: str) -> bool:
 
 def _complaints(content: Any) -> Iterator[str]:
     """Go through all of a JSON value, and through JSON inside its strings."""
-    stack = [("", content)]
+    stack: list[tuple[str, Any, bool]] = [("", content, False)]
     while stack:
-        key, value = stack.pop()
+        key, value, free = stack.pop()
         if isinstance(value, dict):
-            stack.extend(value.items())
-            if named := _IMPORTS & value.keys():
-                yield f"its inputs name a class to import ({', '.join(sorted(named))})"
+            yield from _complaints_of_object(key, value, free)
+            stack.extend((name, item, free or _are_notes(name, value)) for name, item in value.items())
         elif isinstance(value, list):
-            stack.extend((key, item) for item in value)
+            stack.extend((key, item, free) for item in value)
         elif isinstance(value, str):
-            yield from _complaints_of_text(key, value)
+            yield from _complaints_of_text(key, value, free)
             if value.lstrip()[:1] in ("[", "{", '"') and (inner := _json(value)) is not None:
-                stack.append((key, inner))
+                stack.append((key, inner, free))
 
 
-def _complaints_of_text(key: str, text: str) -> Iterator[str]:
+def _are_notes(name: str, parent: dict[str, Any]) -> bool:
+    """Whether these are PyTorch's notes on a node or a graph; a weight may have that name as well."""
+    of_node, of_graph = parent.get("target"), parent.get("module_call_graph")
+    return name == "metadata" and (isinstance(of_node, str) or isinstance(of_graph, list))
+
+
+def _complaints_of_object(key: str, value: dict[str, Any], free: bool) -> Iterator[str]:
+    if named := _IMPORTS & value.keys():
+        yield f"its inputs name a class to import ({', '.join(sorted(named))})"
+    if key == "range_constraints":
+        yield from (f"the size {name[:80]!r} is no arithmetic" for name in value if not _is_arithmetic(name))
+    if not free:
+        yield from filter(None, (complaint_of_key(key, name) for name in value))
+
+
+def _complaints_of_text(key: str, text: str, free: bool) -> Iterator[str]:
+    """Texts that are free are notes of PyTorch on where an operator comes from; nothing reads them as code."""
     if key == "expr_str" and not _is_arithmetic(text):
         yield f"the size {text[:80]!r} is no arithmetic"
     elif key == "target" and not _is_operator(text):
         yield f"its graph calls {text[:80]!r}"
+    elif key == "in_spec":
+        yield from (f"its inputs name {name[:80]!r}" for name in names_of_kwargs(text) if not is_identifier(name))
+    if not free and (found := complaint_of_text(key, text)) is not None:
+        yield found
 
 
 def _is_operator(target: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import torch
 from torch.export import ExportedProgram
 
 from fc2conv_cli.errors import PyTorchFileError, UnsafeFileError
+from fc2conv_cli.frontends.pytorch.contained import contained
 from fc2conv_cli.frontends.pytorch.guard import no_pickled_code
 from fc2conv_cli.frontends.pytorch.network import Network
 from fc2conv_cli.frontends.pytorch.program_check import complaint
@@ -17,6 +20,8 @@ _TRUST = (
     "If you trust whoever made the file, give --unsafe-load: it may then run any code on this machine. "
     "Else export the model again: torch.export.save(torch.export.export(model, args), 'model.pt2')."
 )
+
+_ASKED = re.compile(r"Unsupported global: GLOBAL (\S+)")
 
 
 def load_program(path: Path, *, unsafe: bool) -> Network:
@@ -38,15 +43,21 @@ def load_program(path: Path, *, unsafe: bool) -> Network:
         try:
             return _load(path)
         except PyTorchFileError as error:
-            if refused:
-                problem = f"it holds a pickle that would run code, which asks for {', '.join(dict.fromkeys(refused))}"
-                raise UnsafeFileError(path, problem, hint=_TRUST) from error
+            asked = [*dict.fromkeys((*refused, *_ASKED.findall(_of_pickle(error.__cause__))))]
+            if asked or isinstance(error.__cause__, pickle.UnpicklingError):
+                names = f", which asks for {', '.join(asked)}" if asked else ""
+                raise UnsafeFileError(path, f"it holds a pickle that would run code{names}", hint=_TRUST) from error
             raise
+
+
+def _of_pickle(error: BaseException | None) -> str:
+    return str(error) if isinstance(error, pickle.UnpicklingError) else ""
 
 
 def _load(path: Path) -> Network:
     try:
-        return network_of(torch.export.load(path))
+        with contained():
+            return network_of(torch.export.load(path))
     except Exception as error:  # torch raises whatever a damaged file leads it to
         said = (str(error).strip().splitlines() or [type(error).__name__])[0]
         problem = (

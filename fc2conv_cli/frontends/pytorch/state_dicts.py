@@ -12,36 +12,45 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from fc2conv_cli.errors import PyTorchFileError
+from fc2conv_cli.frontends.pytorch.contained import contained
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "module", "params", "ema_state_dict")
 """Keys under which training scripts keep the state dict, beside the optimizer's and the epoch."""
 _PREFIXES = ("module.", "_orig_mod.", "model.")
 """What DataParallel, torch.compile and Lightning put in front of every name."""
+_NESTED = 8
+"""A checkpoint within a checkpoint is rare, and may contain itself."""
 _LISTED = 8
 _HINT = "Name the factory that made the model of this file, with the same sizes."
 
 
 def is_state_dict(content: object) -> bool:
-    """Whether something is a state dict: names, each with a tensor."""
+    """Whether something is a state dict: names, with tensors among what they are names of."""
     return (
-        isinstance(content, Mapping)
-        and bool(content)
+        isinstance(content, dict)
         and all(isinstance(name, str) for name in content)
         and any(isinstance(value, torch.Tensor) for value in content.values())
-        and not any(isinstance(value, Mapping) for value in content.values())
     )
 
 
 def unwrap(content: object) -> tuple[object, tuple[str, ...]]:
     """The state dict in a checkpoint, and what is to be said of where it was."""
     notes: list[str] = []
-    while isinstance(content, Mapping) and not is_state_dict(content):
-        key = next((key for key in _WRAPPERS if isinstance(content.get(key), Mapping | nn.Module)), None)
+    content = _plain(content)
+    for _ in range(_NESTED):
+        if not isinstance(content, dict):
+            break
+        key = next((key for key in _WRAPPERS if isinstance(content.get(key), dict | nn.Module)), None)
         if key is None:
             break
-        content = content[key]
+        content = _plain(content[key])
         notes.append(f"the file is a checkpoint; its {key!r} was taken")
     return content, tuple(notes)
+
+
+def _plain(content: object) -> object:
+    """A dict of Python's own: in a file, others may have whatever they like in place of their methods."""
+    return dict(dict.items(content)) if isinstance(content, dict) else content
 
 
 def fill(path: Path, module: nn.Module, weights: Mapping[str, Any]) -> tuple[str, ...]:
@@ -58,35 +67,42 @@ def fill(path: Path, module: nn.Module, weights: Mapping[str, Any]) -> tuple[str
     Raises:
         PyTorchFileError: Names or shapes do not fit.
     """
+    if not weights:
+        raise PyTorchFileError(path, "it holds no weights", hint="Save it again: torch.save(model.state_dict(), ...).")
     weights, notes = _without_prefix(weights, module)
     own = module.state_dict()
-    reshaped, cast = _reshaped(own, weights), _cast(own, weights)
-    try:
+    others = [name for name in weights if name not in own and not isinstance(weights[name], torch.Tensor)]
+    weights = {name: value for name, value in weights.items() if name not in others}
+    reshaped, problems = _reshaped(own, weights), _listing("not to be read as numbers:", _unreadable(own, weights))
+    if not problems:
         fitting = {name: value for name, value in weights.items() if name not in reshaped}
-        found = module.load_state_dict(fitting, strict=False)
-    except Exception as error:  # a module may have a hook of its own
-        said = " ".join(str(error).split())
-        raise PyTorchFileError(path, f"its weights do not fit the model: {said}", hint=_HINT) from error
-    problems = [
-        *_listing("the file lacks", [name for name in found.missing_keys if name not in reshaped]),
-        *_listing("the model has no", found.unexpected_keys),
-        *_listing("of another shape:", list(reshaped.values())),
-    ]
+        try:
+            with contained():
+                found = module.load_state_dict(fitting, strict=False)
+        except Exception as error:  # a module may have a hook of its own
+            said = " ".join(str(error).split())
+            raise PyTorchFileError(path, f"its weights do not fit the model: {said}", hint=_HINT) from error
+        problems += _listing("the file lacks", [name for name in found.missing_keys if name not in reshaped])
+        problems += _listing("the model has no", found.unexpected_keys)
+        problems += _listing("of another shape:", list(reshaped.values()))
     if problems:
         raise PyTorchFileError(path, "its weights do not fit the model:\n  " + "\n  ".join(problems), hint=_HINT)
-    return (*notes, *cast)
+    notes += tuple(_listing("the file holds more than weights, which was left aside:", others))
+    return (*notes, *_cast(own, weights))
 
 
 def _without_prefix(weights: Mapping[str, Any], module: nn.Module) -> tuple[Mapping[str, Any], tuple[str, ...]]:
     """Take away a prefix that all names have and the module's own have not."""
     notes: list[str] = []
-    while True:
+    while weights:
         names = module.state_dict().keys()
-        prefix = next((p for p in _PREFIXES if all(name.startswith(p) for name in weights)), None)
+        tensors = [name for name, value in weights.items() if isinstance(value, torch.Tensor)]
+        prefix = next((p for p in _PREFIXES if tensors and all(name.startswith(p) for name in tensors)), None)
         if prefix is None or any(name in names for name in weights):
             return weights, tuple(notes)
         weights = {name.removeprefix(prefix): value for name, value in weights.items()}
         notes.append(f"all names in the file begin with {prefix!r}, which was taken away")
+    return weights, tuple(notes)
 
 
 def _reshaped(own: Mapping[str, Any], weights: Mapping[str, Any]) -> dict[str, str]:
@@ -111,6 +127,21 @@ def _cast(own: Mapping[str, Any], weights: Mapping[str, Any]) -> tuple[str, ...]
         f"{count} of the weights are {given} in the file and {ours} in the model, which is what they were turned into"
         for (given, ours), count in casts.items()
     )
+
+
+def _unreadable(own: Mapping[str, Any], weights: Mapping[str, Any]) -> list[str]:
+    found: list[str] = []
+    for name, given in weights.items():
+        if not isinstance(given, torch.Tensor):
+            continue
+        ours = own.get(name)
+        if given.is_nested or given.layout is not torch.strided:
+            found.append(f"{name} is a nested or sparse tensor")
+        elif given.is_meta:
+            found.append(f"{name} has a shape and no values")
+        elif given.is_complex() and isinstance(ours, torch.Tensor) and not ours.is_complex():
+            found.append(f"{name} is complex, the model's is not")
+    return found
 
 
 def _has_shape(value: object) -> bool:

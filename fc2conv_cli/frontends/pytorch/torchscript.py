@@ -1,4 +1,4 @@
-"""Loads a TorchScript archive. Its program is TorchScript, not Python, and has no way out but a few operators."""
+"""Loads a TorchScript archive, after a look at its program, which is TorchScript and not Python."""
 
 from __future__ import annotations
 
@@ -9,15 +9,11 @@ from pathlib import Path
 import torch
 
 from fc2conv_cli.errors import PyTorchFileError, UnsafeFileError
-from fc2conv_cli.frontends.pytorch.archive import members
+from fc2conv_cli.frontends.pytorch.archive import members, names
 from fc2conv_cli.frontends.pytorch.guard import no_pickled_code
 from fc2conv_cli.frontends.pytorch.pickle_names import names_in
+from fc2conv_cli.frontends.pytorch.script_check import class_complaint, complaints
 
-_TOUCHES_FILES = re.compile(r"\.\s*(save|load|from_file|_save\w*)\b")
-"""``__setstate__`` of an archive runs while it is loaded, and may call them."""
-_CLASSES = re.compile(r"__torch__\.torch\.classes\.(?!(?:quantized|xnnpack|mkldnn|sparse)\.)[\w.]+")
-"""Classes written in C++, apart from those that hold packed weights: what they do is not TorchScript's to say."""
-_NO_CODE = re.compile(r"#[^\n]*|\\\r?\n")
 _UNKNOWN_TYPE = re.compile(r"Unknown type name '([\w.]+)'")
 
 
@@ -55,16 +51,15 @@ def load_torchscript(path: Path, *, unsafe: bool) -> torch.jit.ScriptModule:
 
 def _complaints(path: Path) -> Iterator[str]:
     """What in its program could do more than compute, in words."""
-    for _, source in members(path, lambda name: name.endswith(".py")):
-        text = source.decode("utf-8", errors="replace")
-        for code in (text, _NO_CODE.sub("", text)):  # as it is, and without what may stand between two words
-            for match in _TOUCHES_FILES.finditer(code):
-                yield f"its program reads or writes files: it calls {match[1]}"
-            for match in _CLASSES.finditer(code):
-                yield f"its program uses the class {match[0]}"
-    for name in names_in(path):
-        if _CLASSES.fullmatch(name):
-            yield f"it holds an object of the class {name}"
+    if any(name.endswith("/model.json") for name in names(path)):
+        yield "it is of the format before PyTorch 1.3, whose program is not looked through"
+    for _, source in members(path, _is_source):
+        yield from complaints(source.decode("utf-8", errors="replace"))
+    yield from filter(None, map(class_complaint, names_in(path)))
+
+
+def _is_source(name: str) -> bool:
+    return name.endswith(".py") or ("code/" in name and not name.endswith(".debug_pkl"))
 
 
 def _reason(text: str) -> str:

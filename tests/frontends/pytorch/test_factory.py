@@ -49,7 +49,7 @@ def test_classes_functions_and_modules(folder: Path, name: str, kind: str) -> No
         ("factory_missing:Net", "No module named 'factory_missing'"),
         ("factory_broken:Net", "No module named 'nothing_of_that_name'"),
         ("factory_raises:Net", "importing factory_raises failed: ZeroDivisionError"),
-        ("factory_exits:Net", "importing factory_exits failed: SystemExit"),
+        ("factory_exits:Net", "importing factory_exits failed: it ended itself with SystemExit"),
         ("factory_code:Nobody", "factory_code has no 'Nobody'"),
         ("factory_code:Needs", "the factory failed: TypeError"),
         ("factory_code:fails", "the factory failed: RuntimeError: no weights"),
