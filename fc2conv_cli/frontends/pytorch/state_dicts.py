@@ -144,4 +144,5 @@ def _listing(title: str, items: list[str]) -> list[str]:
     if not items:
         return []
     more = f" and {len(items) - _LISTED} more" if len(items) > _LISTED else ""
-    return [f"{title} {', '.join(items[:_LISTED])}{more}"]
+    listed = ", ".join(" ".join(item.split()) for item in items[:_LISTED])
+    return [f"{title} {listed}{more}"]
