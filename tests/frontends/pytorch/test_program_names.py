@@ -176,11 +176,13 @@ def test_a_torchscript_archive_that_was_overlooked_does_not_run_either(
     inner = torch_files.script(tmp_path / "inner.ts", RunsWhenItLoads(str(witness))).read_bytes()
 
     def change(name: str, old: bytes) -> bytes:
-        return inner if name == member else old.replace(b'"use_pickle": false', b'"use_pickle": true')
+        if "weight_" in member:
+            old = old.replace(b'"use_pickle": false', b'"use_pickle": true')
+        return inner if name == member else old
 
     path = torch_files.replace_members(torch_files.program(tmp_path / "a.pt2"), change)
     monkeypatch.setattr(programs, "complaint", lambda _: None)
-    with pytest.raises(PyTorchFileError, match="TorchScript"):
+    with pytest.raises(PyTorchFileError):
         load_program(path, unsafe=False)
     assert not witness.exists()
     with pytest.raises(PyTorchFileError):
