@@ -79,3 +79,20 @@ def test_a_tar_from_old_torch(tmp_path: Path) -> None:
             archive.addfile(tarfile.TarInfo(name), io.BytesIO())
     with pytest.raises(PyTorchFileError, match="tar archive, perhaps of a PyTorch before"):
         kind_of(tmp_path / "a.pt")
+
+
+def test_an_archive_that_would_unpack_to_much_more(tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/data.pkl", bytes(5_000_000))
+    with pytest.raises(PyTorchFileError, match="unpack to much more than it is"):
+        kind_of(path)
+
+
+def test_names_that_differ_in_capital_letters_only(tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("a/data.pkl", "a/DATA.pkl"):
+            archive.writestr(name, b"")
+    with pytest.raises(PyTorchFileError, match="two files of one name"):
+        kind_of(path)

@@ -114,5 +114,8 @@ def _damaged(path: Path, error: Exception) -> PyTorchFileError:
     said = (str(error).strip().splitlines() or [type(error).__name__])[0]
     if isinstance(error, LeftError):
         return PyTorchFileError(path, f"the code of the file failed: {said}", hint="Load it in Python to see where.")
+    if "legacy .tar" in said:
+        problem = "this is a tar archive, perhaps of a PyTorch before 0.2, which cannot be read safely"
+        return PyTorchFileError(path, problem, hint="Load it in PyTorch and save it again.")
     hint = "Copy or save it again; compare the file sizes if it was copied."
     return PyTorchFileError(path, f"torch cannot load it, it is truncated or damaged: {said[:200]}", hint=hint)

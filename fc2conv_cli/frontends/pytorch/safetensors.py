@@ -47,8 +47,15 @@ def load_safetensors(path: Path) -> dict[str, torch.Tensor]:
         return {name: _tensor(name, entry, data) for name, entry in header.items() if name != "__metadata__"}
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RuntimeError) as error:
         hint = "Copy or save it again; compare the file sizes if it was copied."
-        problem = f"the safetensors file is truncated or damaged: {error}"
+        problem = f"the safetensors file is truncated or damaged: {_reason(error)}"
         raise PyTorchFileError(path, problem, hint=hint) from error
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what was found wrong, or that the header is JSON of another form."""
+    if isinstance(error, TypeError | KeyError | AttributeError):
+        return "its header does not describe tensors"
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def _tensor(name: str, entry: dict[str, Any], data: memoryview) -> torch.Tensor:

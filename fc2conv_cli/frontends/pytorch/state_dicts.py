@@ -73,8 +73,9 @@ def fill(path: Path, module: nn.Module, weights: Mapping[str, Any]) -> tuple[str
     own = module.state_dict()
     others = [name for name in weights if name not in own and not isinstance(weights[name], torch.Tensor)]
     weights = {name: value for name, value in weights.items() if name not in others}
-    reshaped, problems = _reshaped(own, weights), _listing("not to be read as numbers:", _unreadable(own, weights))
+    problems = _listing("not to be read as numbers:", _unreadable(own, weights))
     if not problems:
+        reshaped = _reshaped(own, weights)
         fitting = {name: value for name, value in weights.items() if name not in reshaped}
         try:
             with contained():
@@ -152,4 +153,5 @@ def _listing(title: str, items: list[str]) -> list[str]:
     if not items:
         return []
     more = f" and {len(items) - _LISTED} more" if len(items) > _LISTED else ""
-    return [f"{title} {', '.join(items[:_LISTED])}{more}"]
+    listed = ", ".join(" ".join(item.split()) for item in items[:_LISTED])
+    return [f"{title} {listed}{more}"]

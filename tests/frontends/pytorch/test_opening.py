@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 import torch
 import torch_files
@@ -105,3 +106,42 @@ def test_bfloat16_is_run_where_onnxruntime_has_no_kernels(tmp_path: Path) -> Non
     with opened(Path("M"), module, Loading(example_inputs=(x,)), tmp_path / "a.onnx", Stopwatch()) as found:
         assert found.eager is not None
         assert [port.type for port in found.eager.inputs] == ["tensor(bfloat16)"]
+
+
+@pytest.mark.parametrize("leave", ["raise SystemExit(0)", "raise GeneratorExit", "sys.exit(0)"])
+def test_a_model_that_ends_the_program(tmp_path: Path, leave: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "leaving_code", raising=False)
+    (tmp_path / "leaving_code.py").write_text(
+        f"import sys\nfrom torch import nn\nclass Net(nn.Linear):\n    def forward(self, x):\n        {leave}\n"
+        f"def net(): return Net(4, 3)\ndef fails(): {leave}\n"
+    )
+    path = torch_files.pickled(tmp_path / "a.pth", nn.Linear(4, 3).state_dict())
+    for factory in ("net", "fails"):
+        with pytest.raises(FC2ConvError, match="it ended itself with"):
+            notes(tmp_path, path, model=f"leaving_code:{factory}", import_paths=(tmp_path,))
+
+
+def test_an_input_that_is_changed_in_place_is_noted(tmp_path: Path) -> None:
+    class Changes(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x.add_(1)
+            return x * 2
+
+    path = torch_files.program(tmp_path / "a.pt2", Changes())
+    assert notes(tmp_path, path, inputs=()) == (
+        "the model changes its input 'x' in place; ONNX has no such thing, and leaves it as it is",
+    )
+
+
+def test_an_attribute_of_the_file_does_not_decide_on_the_mode(tmp_path: Path) -> None:
+    module = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5)).train()
+    module.__dict__["_guards_fn"] = 1
+    path = torch_files.pickled(tmp_path / "a.pt", module)
+    with opened(path, kind_of(path), Loading(inputs=("x:1x4",)), tmp_path / "a.onnx", Stopwatch()) as found:
+        assert "Dropout" not in [node.op_type for node in onnx.load(found.onnx).graph.node]
+
+
+def test_inputs_that_no_machine_holds(tmp_path: Path) -> None:
+    for size in ("99999999999", "99999999999999999999"):
+        with pytest.raises(UsageError, match="values are more than fc2conv makes up"):
+            notes(tmp_path, torch_files.pickled(tmp_path / "a.pt"), inputs=(f"x:{size}x4",))

@@ -10,7 +10,8 @@ import torch
 import torch_files
 from torch import nn
 
-from fc2conv_cli.errors import UnsafeFileError
+from fc2conv_cli.errors import PyTorchFileError, UnsafeFileError
+from fc2conv_cli.frontends.pytorch import programs
 from fc2conv_cli.frontends.pytorch.program_check import complaint
 from fc2conv_cli.frontends.pytorch.program_names import is_guard, names_of_kwargs
 from fc2conv_cli.frontends.pytorch.programs import load_program
@@ -147,3 +148,43 @@ def test_operators_that_do_more_than_compute(tmp_path: Path, target: str) -> Non
         model["graph_module"]["graph"]["nodes"][0]["target"] = target
 
     assert complaint(forged(tmp_path / "a.pt2", change)) == f"its graph calls {target!r}"
+
+
+class RunsWhenItLoads(nn.Module):
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = path
+
+    @torch.jit.export
+    def __getstate__(self) -> tuple[str, bool]:
+        return self.path, self.training
+
+    @torch.jit.export
+    def __setstate__(self, state: tuple[str, bool]) -> None:
+        self.path, self.training = state
+        torch.save(torch.zeros(1), self.path)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + 1
+
+
+@pytest.mark.parametrize("member", ["data/sample_inputs/model.pt", "data/weights/weight_0"])
+def test_a_torchscript_archive_that_was_overlooked_does_not_run_either(
+    tmp_path: Path, member: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    witness = tmp_path / "witness"
+    inner = torch_files.script(tmp_path / "inner.ts", RunsWhenItLoads(str(witness))).read_bytes()
+
+    def change(name: str, old: bytes) -> bytes:
+        if "weight_" in member:
+            old = old.replace(b'"use_pickle": false', b'"use_pickle": true')
+        return inner if name == member else old
+
+    path = torch_files.replace_members(torch_files.program(tmp_path / "a.pt2"), change)
+    monkeypatch.setattr(programs, "complaint", lambda _: None)
+    with pytest.raises(PyTorchFileError):
+        load_program(path, unsafe=False)
+    assert not witness.exists()
+    with pytest.raises(PyTorchFileError):
+        load_program(path, unsafe=True)
+    assert witness.exists()  # so that this test asks something

@@ -52,7 +52,7 @@ def damaged(header: object, data: bytes = b"\0" * 16) -> bytes:
         (damaged({"w": {"dtype": "F32", "shape": [-1, -4], "data_offsets": [0, 16]}}), "'w' does not fit"),
         (damaged({"w": {"dtype": "F32", "shape": [4], "data_offsets": [-16, 0]}}), "'w' does not fit"),
         (damaged({"w": {"dtype": "F7", "shape": [4], "data_offsets": [0, 16]}}), "of the type 'F7'"),
-        (damaged({"w": {"shape": [4]}}), "damaged: 'dtype'"),
+        (damaged({"w": {"shape": [4]}}), "damaged: its header does not describe tensors"),
         (damaged({"w": 3}), "damaged"),
         (damaged([]), "damaged"),
     ],

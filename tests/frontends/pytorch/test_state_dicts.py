@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -107,3 +109,45 @@ def test_weights_of_another_type_are_cast_and_it_is_said() -> None:
     (note,) = fill(PATH, module, given)
     assert note.startswith("3 of the weights are float16 in the file and float32 in the model")
     assert module[0].weight.dtype == torch.float32
+
+
+def test_what_is_no_weight_is_left_aside_and_it_is_said() -> None:
+    module = torch_files.mlp()
+    assert fill(PATH, module, {**weights(), "epoch": 3, "optimizer": {"lr": 1}}) == (
+        "the file holds more than weights, which was left aside: epoch, optimizer",
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda t: torch.nested.nested_tensor([t]), "0.weight is a nested or sparse tensor"),
+        (lambda t: t.to_sparse(), "0.weight is a nested or sparse tensor"),
+        (lambda t: torch.empty_like(t, device="meta"), "0.weight has a shape and no values"),
+        (lambda t: t.to(torch.complex64), "0.weight is complex, the model's is not"),
+    ],
+)
+def test_tensors_that_are_no_plain_numbers(change: Callable[[torch.Tensor], torch.Tensor], words: str) -> None:
+    given = {name: change(tensor) for name, tensor in weights().items()}
+    with pytest.raises(PyTorchFileError, match=words):
+        fill(PATH, torch_files.mlp(), given)
+
+
+def test_no_weights_at_all() -> None:
+    with pytest.raises(PyTorchFileError, match="it holds no weights"):
+        fill(PATH, torch_files.mlp(), {})
+
+
+def test_checkpoints_that_contain_themselves() -> None:
+    content: dict[str, object] = {}
+    content["state_dict"] = {"model": content}
+    assert not is_state_dict(unwrap(content)[0])
+
+
+def test_methods_of_a_dict_in_a_file_are_not_called() -> None:
+    odd = OrderedDict(weights())
+    for method in ("get", "items", "keys", "values"):
+        odd.__dict__[method] = nn.Linear
+    content, _ = unwrap(odd)
+    assert is_state_dict(content)
+    assert fill(PATH, torch_files.mlp(), content) == ()  # type: ignore[arg-type]
