@@ -468,7 +468,7 @@ def _analyse(
         return (not only or _matches(name, only)) and not _matches(name, skip)
 
     wishes = wishes or Wishes()
-    plan = solve(found, shapes, constants, context.opset, wanted, wishes)
+    plan = solve(found, shapes, constants, context.opset, wanted, wishes, model.graph)
     if source.exported:
         plan = replace(plan, skips=advised(plan.skips))
     return _Analysis(plan, shapes, constants, (*source.notes, *complaints), wishes, bool(complaints))

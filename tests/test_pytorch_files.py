@@ -153,7 +153,7 @@ def test_without_torch_the_message_names_the_command_that_installs_it(tmp_path: 
     assert "pip install 'fc2conv[torch]'" in done.stderr
 
 
-@pytest.mark.parametrize("flag", ["--opset=18", "--input=x:1x4", "--keep-export", "--unsafe-load", "--model=a:b"])
+@pytest.mark.parametrize("flag", ["--opset=18", "--keep-export", "--unsafe-load", "--model=a:b"])
 def test_flags_that_do_nothing_for_onnx_are_refused(tmp_path: Path, flag: str) -> None:
     done = fc2conv("convert", SAMPLES / "mlp.onnx", "-o", "out.onnx", flag, cwd=tmp_path)
     assert done.returncode == 2
