@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any, get_args
 
-from fc2conv_cli.pipeline import Status
+from fc2conv_cli.pipeline.records import Status
 from fc2conv_cli.reports.json import VERSION
 from fc2conv_cli.verification.report import Verdict
 

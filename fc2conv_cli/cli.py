@@ -17,13 +17,17 @@ import typer
 
 from fc2conv_cli import __version__
 from fc2conv_cli.errors import FC2ConvError, OutputFileError, UsageError
-from fc2conv_cli.options import Comparing, with_groups
-from fc2conv_cli.reports.formats import Format, add_to_job, render
+from fc2conv_cli.options.comparing import Comparing
+from fc2conv_cli.options.groups import with_groups
+from fc2conv_cli.options.layers import FreezeOption, Layers, UnverifiableOption
+from fc2conv_cli.options.pytorch import PANEL, PyTorch
+from fc2conv_cli.options.reporting import Reporting
+from fc2conv_cli.progress import following
+from fc2conv_cli.reports.formats import add_to_job, render
 from fc2conv_cli.settings.command import ConfiguredCommand
 
 if TYPE_CHECKING:
-    from fc2conv_cli.frontends.loading import Loading
-    from fc2conv_cli.pipeline import ConversionReport, InspectionReport
+    from fc2conv_cli.pipeline.records import ConversionReport, InspectionReport
     from fc2conv_cli.verification.report import VerifyReport
 
 OK, NEGATIVE, UNUSABLE, FAULT = 0, 1, 2, 101
@@ -45,110 +49,6 @@ class ConfigFormat(StrEnum):
 
     text = "text"
     json = "json"
-
-
-class Layouts(StrEnum):
-    """How far the layouts of convolutions reach."""
-
-    auto = "auto"
-    isolated = "isolated"
-
-
-class TokensTo(StrEnum):
-    """Where the tokens of a sequence go."""
-
-    width = "width"
-    height = "height"
-    batch = "batch"
-
-
-class IoLayout(StrEnum):
-    """How the model's own inputs and outputs are stored."""
-
-    keep = "keep"
-    nchw = "nchw"
-
-
-IoOption = Annotated[
-    IoLayout,
-    typer.Option(
-        "--io-layout", help="nchw: inputs and outputs become 4-D where the network is; changes the interface."
-    ),
-]
-LayoutOption = Annotated[
-    Layouts,
-    typer.Option("--layout", help="auto: whole regions stay 4-D; isolated: each layer is wrapped on its own."),
-]
-TokensOption = Annotated[
-    TokensTo, typer.Option("--tokens", help="Where tokens go: (B,C,1,S), (B,C,S,1) or (B*S,C,1,1).")
-]
-LayernormOption = Annotated[
-    bool,
-    typer.Option("--decompose-layernorm", help="Write LayerNormalization as simpler nodes where that saves layout."),
-]
-OnlyOption = Annotated[
-    list[str] | None,
-    typer.Option("--only", metavar="GLOB", help="Only the layers whose node name matches; repeatable."),
-]
-SkipOption = Annotated[
-    list[str] | None,
-    typer.Option("--skip", metavar="GLOB", help="All layers but those whose node name matches; repeatable."),
-]
-UnverifiableOption = Annotated[
-    bool,
-    typer.Option(
-        "--allow-unverifiable", help="Take layers that onnxruntime cannot run; compare in ONNX's reference evaluator."
-    ),
-]
-FreezeOption = Annotated[
-    bool,
-    typer.Option("--freeze-inputs", help="Make initializers that are also inputs constant; changes the interface."),
-]
-FuseOption = Annotated[
-    bool, typer.Option("--fuse", help="Fold BatchNormalization, Mul, Div, Add, Sub behind a layer; changes rounding.")
-]
-FormatOption = Annotated[Format, typer.Option(help="How to write the report.")]
-FileOption = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report there, not to stdout.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No report on stdout; errors and the exit code only.")]
-VerboseOption = Annotated[
-    bool, typer.Option("--verbose", "-v", help="All rows of long tables, seconds, and what PyTorch prints (on stderr).")
-]
-_PYTORCH = "PyTorch files"
-InputOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--input",
-        metavar="NAME:SHAPE[:DTYPE]",
-        help="What the model is fed: x:1x3x224x224, or x:Nx3x224x224 with a dynamic N; repeatable.",
-        rich_help_panel=_PYTORCH,
-    ),
-]
-ModelOption = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        metavar="MODULE:FACTORY",
-        help="Class or function that makes the module of a state dict; its code runs.",
-        rich_help_panel=_PYTORCH,
-    ),
-]
-ImportOption = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--import-path", metavar="DIR", help="Folder to import its code from; repeatable.", rich_help_panel=_PYTORCH
-    ),
-]
-UnsafeOption = Annotated[
-    bool,
-    typer.Option(
-        "--unsafe-load",
-        help="Let the file run code while it is loaded. Only if you trust whoever made it.",
-        rich_help_panel=_PYTORCH,
-    ),
-]
-OpsetOption = Annotated[
-    int | None, typer.Option("--opset", min=1, help="Opset to export at.", rich_help_panel=_PYTORCH)
-]
 
 
 def _show_version(wanted: bool) -> None:
@@ -183,8 +83,6 @@ def convert_command(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite OUT.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan, write nothing.")] = False,
-    only: OnlyOption = None,
-    skip: SkipOption = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit 1, and write nothing, if a layer has to be left.")
     ] = False,
@@ -194,51 +92,34 @@ def convert_command(
     keep_failed: Annotated[
         bool, typer.Option("--keep-failed", help="Keep a result that failed, as <OUT stem>.failed.onnx.")
     ] = False,
-    freeze_inputs: FreezeOption = False,
-    allow_unverifiable: UnverifiableOption = False,
-    fuse: FuseOption = False,
-    layout: LayoutOption = Layouts.auto,
-    tokens: TokensOption = TokensTo.width,
-    decompose_layernorm: LayernormOption = False,
-    io_layout: IoOption = IoLayout.keep,
-    comparing: Comparing = Comparing(),  # noqa: B008  the options of the group
-    inputs: InputOption = None,
-    factory: ModelOption = None,
-    import_path: ImportOption = None,
-    unsafe_load: UnsafeOption = False,
-    opset: OpsetOption = None,
+    layers: Layers = Layers(),  # noqa: B008  the options of the group
+    comparing: Comparing = Comparing(),  # noqa: B008
+    pytorch: PyTorch = PyTorch(),  # noqa: B008
     keep_export: Annotated[
         bool,
-        typer.Option("--keep-export", help="Keep the plain ONNX too, as <stem>.export.onnx.", rich_help_panel=_PYTORCH),
+        typer.Option("--keep-export", help="Keep the plain ONNX too, as <stem>.export.onnx.", rich_help_panel=PANEL),
     ] = False,
-    output_format: FormatOption = Format.text,
-    output_file: FileOption = None,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
+    reporting: Reporting = Reporting(),  # noqa: B008
 ) -> None:
     """Convert a model, compare the result with the original, and write it if they agree."""
-    _check_report(output_file, model, output)
-    from fc2conv_cli.layout.solve import Wishes
-    from fc2conv_cli.pipeline import convert
+    reporting.check(model, output)
+    from fc2conv_cli.pipeline.conversion import convert
 
-    report = convert(
-        model,
-        output,
-        force=force,
-        dry_run=dry_run,
-        only=only or (),
-        skip=skip or (),
-        strict=strict,
-        verify=not no_verify,
-        keep_failed=keep_failed,
-        freeze_inputs=freeze_inputs,
-        allow_unverifiable=allow_unverifiable,
-        fuse=fuse,
-        wishes=Wishes(layout is Layouts.auto, tokens.value, decompose_layernorm, io_layout.value),
-        settings=comparing.settings(reference=False),
-        loading=_loading(inputs, factory, import_path, unsafe_load, opset, keep_export, verbose),
-    )
-    _show(report, output_format, output_file, quiet, verbose)
+    with following(sys.stderr) as watch:
+        report = convert(
+            model,
+            output,
+            force=force,
+            dry_run=dry_run,
+            strict=strict,
+            verify=not no_verify,
+            keep_failed=keep_failed,
+            settings=comparing.settings(reference=False),
+            loading=pytorch.loading(keep_export=keep_export, verbose=reporting.verbose),
+            watch=watch,
+            **layers.arguments(),
+        )
+    _show(report, reporting)
     raise typer.Exit(OK if report.passed else NEGATIVE)
 
 
@@ -256,71 +137,49 @@ def verify_command(
     ] = False,
     freeze_inputs: FreezeOption = False,
     allow_unverifiable: UnverifiableOption = False,
-    comparing: Comparing = Comparing(),  # noqa: B008  the options of the group
-    inputs: InputOption = None,
-    factory: ModelOption = None,
-    import_path: ImportOption = None,
-    unsafe_load: UnsafeOption = False,
-    opset: OpsetOption = None,
-    output_format: FormatOption = Format.text,
-    output_file: FileOption = None,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
+    comparing: Comparing = Comparing(),  # noqa: B008
+    pytorch: PyTorch = PyTorch(),  # noqa: B008
+    reporting: Reporting = Reporting(),  # noqa: B008
 ) -> None:
     """Run two models on the same inputs and compare every output; exit 1 if they differ."""
-    _check_report(output_file, original, converted)
-    from fc2conv_cli.pipeline import verify
+    reporting.check(original, converted)
+    from fc2conv_cli.pipeline.comparison import verify
 
     settings = comparing.settings(reference=allow_unverifiable)
-    loading = _loading(inputs, factory, import_path, unsafe_load, opset, False, verbose)
-    report = verify(
-        original, converted, freeze_inputs=freeze_inputs, per_layer=per_layer, settings=settings, loading=loading
-    )
-    _show(report, output_format, output_file, quiet, verbose)
+    loading = pytorch.loading(verbose=reporting.verbose)
+    with following(sys.stderr) as watch:
+        report = verify(
+            original,
+            converted,
+            freeze_inputs=freeze_inputs,
+            per_layer=per_layer,
+            settings=settings,
+            loading=loading,
+            watch=watch,
+        )
+    _show(report, reporting)
     raise typer.Exit(OK if report.passed else NEGATIVE)
 
 
 @app.command("inspect", cls=ConfiguredCommand)
+@with_groups
 def inspect_command(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="The model, ONNX or PyTorch.", show_default=False)],
-    only: OnlyOption = None,
-    skip: SkipOption = None,
-    freeze_inputs: FreezeOption = False,
-    allow_unverifiable: UnverifiableOption = False,
-    fuse: FuseOption = False,
-    layout: LayoutOption = Layouts.auto,
-    tokens: TokensOption = TokensTo.width,
-    decompose_layernorm: LayernormOption = False,
-    io_layout: IoOption = IoLayout.keep,
-    inputs: InputOption = None,
-    factory: ModelOption = None,
-    import_path: ImportOption = None,
-    unsafe_load: UnsafeOption = False,
-    opset: OpsetOption = None,
-    output_format: FormatOption = Format.text,
-    output_file: FileOption = None,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
+    layers: Layers = Layers(),  # noqa: B008  the options of the group
+    pytorch: PyTorch = PyTorch(),  # noqa: B008
+    reporting: Reporting = Reporting(),  # noqa: B008
 ) -> None:
     """List the fully connected layers, what each would become, and why a layer would stay."""
-    _check_report(output_file, model)
-    from fc2conv_cli.layout.solve import Wishes
-    from fc2conv_cli.pipeline import inspect
+    reporting.check(model)
+    from fc2conv_cli.pipeline.inspection import inspect
 
-    report = inspect(
-        model,
-        only=only or (),
-        skip=skip or (),
-        freeze_inputs=freeze_inputs,
-        allow_unverifiable=allow_unverifiable,
-        fuse=fuse,
-        wishes=Wishes(layout is Layouts.auto, tokens.value, decompose_layernorm, io_layout.value),
-        loading=_loading(inputs, factory, import_path, unsafe_load, opset, False, verbose),
-    )
-    _show(report, output_format, output_file, quiet, verbose)
+    with following(sys.stderr) as watch:
+        report = inspect(model, loading=pytorch.loading(verbose=reporting.verbose), watch=watch, **layers.arguments())
+    _show(report, reporting)
 
 
 @app.command("report", cls=ConfiguredCommand)
+@with_groups
 def report_command(
     file: Annotated[
         Path,
@@ -332,21 +191,18 @@ def report_command(
     rtol: Annotated[
         float | None, typer.Option(min=0, help="Judge float outputs by this relative tolerance instead.")
     ] = None,
-    output_format: FormatOption = Format.text,
-    output_file: FileOption = None,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
+    reporting: Reporting = Reporting(),  # noqa: B008
 ) -> None:
     """Write a saved report in another format, or judge it by other tolerances, without running anything."""
-    if output_file is not None and output_file.resolve() == file.resolve():
+    if reporting.output_file is not None and reporting.output_file.resolve() == file.resolve():
         raise UsageError("FILE and --output-file are one file", hint="Name another file, or what was measured is lost.")
-    _check_report(output_file)
+    reporting.check()
     from fc2conv_cli.reports.cases import passed
     from fc2conv_cli.reports.from_json import read
     from fc2conv_cli.reports.judge import judge
 
     report = judge(read(file), atol, rtol)
-    _show(report, output_format, output_file, quiet, verbose)
+    _show(report, reporting)
     raise typer.Exit(OK if passed(report) else NEGATIVE)
 
 
@@ -384,42 +240,14 @@ def config_command(
     _write((as_json if output_format is ConfigFormat.json else as_text)(settings), None)
 
 
-def _loading(
-    inputs: list[str] | None,
-    factory: str | None,
-    import_paths: list[Path] | None,
-    unsafe: bool,
-    opset: int | None,
-    keep_export: bool,
-    verbose: bool,
-) -> Loading:
-    from fc2conv_cli.frontends.loading import Loading
-
-    return Loading(tuple(inputs or ()), factory, tuple(import_paths or ()), unsafe, opset, keep_export, verbose)
-
-
-def _check_report(output_file: Path | None, *models: Path | None) -> None:
-    if output_file is None:
+def _show(report: ConversionReport | InspectionReport | VerifyReport, to: Reporting) -> None:
+    add_to_job(report, to.output_format)
+    if to.quiet and to.output_file is None:
         return
-    from fc2conv_cli.reports.file import check
-
-    check(output_file, [path for path in models if path is not None])
-
-
-def _show(
-    report: ConversionReport | InspectionReport | VerifyReport,
-    output_format: Format,
-    output_file: Path | None,
-    quiet: bool,
-    verbose: bool,
-) -> None:
-    add_to_job(report, output_format)
-    if quiet and output_file is None:
-        return
-    terminal = output_file is None and sys.stdout.isatty()
+    terminal = to.output_file is None and sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if terminal else None
-    text = render(report, output_format, width=width, color=terminal, verbose=verbose)
-    _write(text, output_file)
+    text = render(report, to.output_format, width=width, color=terminal, verbose=to.verbose)
+    _write(text, to.output_file)
 
 
 def _write(text: str, output_file: Path | None) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 import onnx_ir as ir
 
 from fc2conv_cli.errors import OutputExistsError, OutputFileError
+from fc2conv_cli.timing import Stopwatch
 
 _PROTOBUF_LIMIT = 2**31 - 1
 """https://protobuf.dev/programming-guides/proto-limits: a serialized message is at most 2 GiB."""
@@ -105,7 +106,9 @@ class Draft:
 
 
 @contextlib.contextmanager
-def draft(model: ir.Model, target: Path, *, external: bool, unchanged: Path | None = None) -> Iterator[Draft]:
+def draft(
+    model: ir.Model, target: Path, *, external: bool, unchanged: Path | None = None, watch: Stopwatch | None = None
+) -> Iterator[Draft]:
     """Write a model to a temporary folder beside `target`; the folder is gone afterwards.
 
     Args:
@@ -114,6 +117,7 @@ def draft(model: ir.Model, target: Path, *, external: bool, unchanged: Path | No
         external: Whether to keep weights in a data file; one that would not fit a protobuf does in any case.
         unchanged: The file that the model was read from, if nothing was changed: it is copied byte for byte, unless its
             weights are external.
+        watch: Told of the stage.
 
     Raises:
         OutputFileError: The disk is full, or the folder cannot be written to.
@@ -128,10 +132,12 @@ def draft(model: ir.Model, target: Path, *, external: bool, unchanged: Path | No
         path = folder / target.name
         data = _data_name(target) if (external and _has_large_tensor(model)) or _is_too_large(model) else None
         try:
-            if unchanged is not None and not external:
-                shutil.copyfile(unchanged, path)
-            else:
-                ir.save(model, path, format="protobuf", external_data=data, size_threshold_bytes=_EXTERNAL_THRESHOLD)
+            with (watch or Stopwatch())("save"):
+                if unchanged is not None and not external:
+                    shutil.copyfile(unchanged, path)
+                else:
+                    size = _EXTERNAL_THRESHOLD
+                    ir.save(model, path, format="protobuf", external_data=data, size_threshold_bytes=size)
         except OSError as error:
             problem = f"cannot be written ({error.strerror or error})"
             raise OutputFileError(target, problem, hint="Check the free space of the disk.") from error

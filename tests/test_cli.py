@@ -302,7 +302,7 @@ def test_converting_does_not_import_torch(path: Path) -> None:
 def test_a_fault_of_our_own_is_101(path: Path, tmp_path: Path) -> None:
     code = (
         "import sys; sys.argv = ['fc2conv', 'convert', 'model.onnx'];"
-        "import fc2conv_cli.pipeline as p; p.emit = lambda *a: 1 / 0;"
+        "import fc2conv_cli.pipeline.rewriting as p; p.emit = lambda *a: 1 / 0;"
         "from fc2conv_cli.cli import main; main()"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)

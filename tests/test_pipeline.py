@@ -16,7 +16,8 @@ from helpers import SAMPLES, converted, matmul, model, names, ops, random, save,
 from onnx import helper
 
 import fc2conv_cli
-from fc2conv_cli import Settings, convert, errors, inspect, pipeline, verify
+from fc2conv_cli import Settings, convert, errors, inspect, verify
+from fc2conv_cli.pipeline import conversion
 
 BREAKS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "one weight": lambda a: a * np.where(a == a.max(), 1.05, 1).astype(a.dtype),
@@ -27,14 +28,14 @@ BREAKS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 def spoil(monkeypatch: pytest.MonkeyPatch, how: Callable[[ir.Model], None]) -> None:
     """Break what is written, as a fault in the rewrite would."""
-    right = pipeline._rewrite
+    right = conversion.rewrite
 
     def wrong(model: ir.Model, analysis: Any) -> tuple[str, ...]:
         notes = right(model, analysis)
         how(model)
         return notes
 
-    monkeypatch.setattr(pipeline, "_rewrite", wrong)
+    monkeypatch.setattr(conversion, "rewrite", wrong)
 
 
 def first_conv(model: ir.Model) -> ir.Node:

@@ -16,7 +16,7 @@ from torch import nn
 
 from fc2conv_cli import FC2ConvError, convert, inspect, verify
 from fc2conv_cli.frontends.loading import Loading
-from fc2conv_cli.pipeline import ConversionReport
+from fc2conv_cli.pipeline.records import ConversionReport
 from fc2conv_cli.reports.console import render
 from fc2conv_cli.reports.json import render as render_json
 
@@ -167,7 +167,18 @@ def test_both_steps_stand_in_the_report_as_text_and_as_json(tmp_path: Path) -> N
     content = json.loads(render_json(report))
     assert content["verification"]["export"]["engine"] == "PyTorch and onnxruntime"
     assert content["verification"]["export"]["outputs"][0]["passed"] is True
-    assert list(content["seconds"]) == ["import torch", "load", "export", "convert", "verify"]
+    assert list(content["seconds"]) == [
+        "import torch",
+        "load",
+        "export",
+        "check",
+        "infer",
+        "plan",
+        "solve",
+        "emit",
+        "save",
+        "verify",
+    ]
     verbose = render(report, width=None, color=False, verbose=True)
     assert "seconds: import torch " in verbose
     assert verbose.count("max |delta|") == 2
@@ -331,7 +342,7 @@ def test_an_output_that_exists_is_found_before_anything_is_loaded(
     path = torch_files.program(tmp_path / "a.pt2")
     target = tmp_path / (output or "a.conv.onnx")
     target.write_bytes(b"before")
-    monkeypatch.setattr("fc2conv_cli.pipeline.open_source", never)
+    monkeypatch.setattr("fc2conv_cli.pipeline.conversion.open_source", never)
     with pytest.raises(FC2ConvError, match="already exists"):
         convert(path, None if output is None else target)
     target.rename(tmp_path / "a.export.onnx")

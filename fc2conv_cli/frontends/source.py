@@ -49,37 +49,37 @@ def export_name(path: Path, *, is_file: bool) -> str:
 
 
 @contextlib.contextmanager
-def open_source(model: Any, loading: Loading) -> Iterator[Source]:
+def open_source(model: Any, loading: Loading, watch: Stopwatch) -> Iterator[Source]:
     """A model as ONNX, for as long as this lasts.
 
     Args:
         model: A path, a `torch.nn.Module`, or a `torch.export.ExportedProgram`.
         loading: What the user says of a PyTorch model.
+        watch: Told of every stage.
 
     Raises:
         FC2ConvError: It cannot be loaded or exported.
     """
     if not isinstance(model, str | PathLike):
-        with _open_torch(Path(type(model).__name__), model, loading) as source:
+        with _open_torch(Path(type(model).__name__), model, loading, watch) as source:
             yield source
         return
     path = Path(model)
     kind = kind_of(path)
     loading.refuse_idle(path, kind)
     if kind is Kind.ONNX:
-        yield Source(path, path)
+        yield Source(path, path, watch=watch)
         return
-    with _open_torch(path, kind, loading) as source:
+    with _open_torch(path, kind, loading, watch) as source:
         yield source
 
 
 @contextlib.contextmanager
-def _open_torch(path: Path, what: Any, loading: Loading) -> Iterator[Source]:
+def _open_torch(path: Path, what: Any, loading: Loading, watch: Stopwatch) -> Iterator[Source]:
     from fc2conv_cli.frontends.pytorch.installed import require_torch
     from fc2conv_cli.frontends.pytorch.quiet import quiet
 
     require_torch(path)
-    watch = Stopwatch()
     with watch("import torch"), quiet(verbose=loading.verbose):
         from fc2conv_cli.frontends.pytorch.opening import opened
     is_file = isinstance(what, Kind)

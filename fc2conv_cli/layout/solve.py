@@ -27,6 +27,7 @@ from fc2conv_cli.layout.region import Choice, Option, Region, Unit
 from fc2conv_cli.layout.rules import Facts
 from fc2conv_cli.records import FullyConnected, Plan, PlannedLayer, Skip
 from fc2conv_cli.shapes import Shapes
+from fc2conv_cli.timing import Stopwatch
 
 _MOST_COPIES = 6
 """Layouts of one value that may be demanded; a set of them is one value of a variable."""
@@ -67,6 +68,7 @@ def solve(
     wanted: Callable[[str], bool] = lambda name: True,
     wishes: Wishes | None = None,
     main: ir.Graph | None = None,
+    watch: Stopwatch | None = None,
 ) -> Plan:
     """Choose a convolution for each layer, and a layout for every value near one.
 
@@ -78,8 +80,9 @@ def solve(
         wanted: Whether the layer of that name is to be converted.
         wishes: What the user says about layout.
         main: The graph whose inputs and outputs are those of the model.
+        watch: Told when the choice begins.
     """
-    wishes = wishes or Wishes()
+    wishes, watch = wishes or Wishes(), watch or Stopwatch()
     facts = Facts(shapes, constants, opset, wishes.decompose_layernorm)
     layers: list[FullyConnected] = []
     skips: list[Skip] = []
@@ -98,7 +101,8 @@ def solve(
         here = [layer for layer in layers if layer.node.graph is graph]
         problem, left = _problem(graph, here, facts, wishes, main)
         skips.extend(left)
-        solution = minimise(problem.sizes, problem.factors)
+        with watch("solve"):
+            solution = minimise(problem.sizes, problem.factors)
         if math.isinf(solution.cost):  # it never should: each layer can be written on its own
             skips.extend(Skip(layer.node, reasons.INEXPRESSIBLE_LAYOUT) for layer in here)
             continue

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from fc2conv_cli.pipeline import ConversionReport, InspectionReport
+from fc2conv_cli.pipeline.records import ConversionReport, InspectionReport
 from fc2conv_cli.summary import LayerSummary, SkipSummary, summarise
 from fc2conv_cli.verification.report import OutputReport, VerifyReport
 

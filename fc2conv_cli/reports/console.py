@@ -14,7 +14,7 @@ from rich.text import Text
 
 from fc2conv_cli.layout.interface import InterfaceChange
 from fc2conv_cli.layout.stretches import Stretch
-from fc2conv_cli.pipeline import ConversionReport, InspectionReport
+from fc2conv_cli.pipeline.records import ConversionReport, InspectionReport
 from fc2conv_cli.reports import layers
 from fc2conv_cli.sizes import Size, format_shape
 from fc2conv_cli.summary import LayerSummary, PlanSummary, SkipSummary, summarise
@@ -63,6 +63,7 @@ def render(
         _stretches(console, report.stretches, verbose)
         _notes(console, report.notes)
         _layout_count(console, report)
+        _seconds(console, report, verbose)
     else:
         _line(console, Text(f"{report.converted} against {report.original}"))
         _verification(console, report, verbose)
@@ -103,11 +104,16 @@ def _conversion(console: Console, report: ConversionReport, verbose: bool) -> No
         _verification(console, report.verification, verbose)
     _notes(console, report.notes)
     _layout_count(console, report)
-    if verbose and report.seconds:
-        _line(console, "seconds: " + ", ".join(f"{stage} {spent:.1f}" for stage, spent in report.seconds.items()))
+    _seconds(console, report, verbose)
     if report.export is not None:
         _line(console, Text(f"kept the export, {report.export}"))
     _line(console, _closing(report))
+
+
+def _seconds(console: Console, report: ConversionReport | InspectionReport, verbose: bool) -> None:
+    if verbose and report.seconds:
+        stages = ", ".join(f"{stage} {spent:.2f}" for stage, spent in report.seconds.items())
+        _line(console, f"seconds: {stages}")
 
 
 def _layout_count(console: Console, report: ConversionReport | InspectionReport) -> None:

@@ -12,7 +12,7 @@ from fc2conv_cli.errors import ReportFileError
 from fc2conv_cli.layout.interface import InterfaceChange
 from fc2conv_cli.layout.nodes import LayoutCount
 from fc2conv_cli.layout.stretches import Stretch
-from fc2conv_cli.pipeline import ConversionReport, InspectionReport, Status
+from fc2conv_cli.pipeline.records import ConversionReport, InspectionReport, Status
 from fc2conv_cli.reports.fields import Fields
 from fc2conv_cli.reports.json import VERSION
 from fc2conv_cli.sizes import Size, shape_of

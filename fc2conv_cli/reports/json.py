@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from fc2conv_cli.layout.nodes import LayoutCount
-from fc2conv_cli.pipeline import ConversionReport, InspectionReport
+from fc2conv_cli.pipeline.records import ConversionReport, InspectionReport
 from fc2conv_cli.records import Plan
 from fc2conv_cli.sizes import Shape
 from fc2conv_cli.summary import LayerSummary, PlanSummary, SkipSummary, summarise

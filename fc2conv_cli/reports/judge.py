@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fc2conv_cli.errors import UsageError
-from fc2conv_cli.pipeline import ConversionReport, InspectionReport, Status
+from fc2conv_cli.pipeline.records import ConversionReport, InspectionReport, Status
 from fc2conv_cli.verification.rejudge import rejudge
 from fc2conv_cli.verification.report import VerifyReport
 

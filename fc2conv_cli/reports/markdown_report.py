@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from fc2conv_cli.pipeline import ConversionReport
+from fc2conv_cli.pipeline.records import ConversionReport
 from fc2conv_cli.reports.cases import Report, element, headline, number, passed
 from fc2conv_cli.sizes import format_shape
 from fc2conv_cli.summary import LayerSummary, PlanSummary, SkipSummary, summarise

@@ -12,17 +12,18 @@ from helpers import SAMPLES
 from fc2conv_cli.errors import UsageError
 from fc2conv_cli.frontends.loading import Loading
 from fc2conv_cli.frontends.source import open_source
+from fc2conv_cli.timing import Stopwatch
 
 
 def test_an_onnx_file_is_taken_as_it_is() -> None:
     path = SAMPLES / "mlp.onnx"
-    with open_source(str(path), Loading()) as source:
+    with open_source(str(path), Loading(), Stopwatch()) as source:
         assert (source.path, source.onnx, source.eager) == (path, path, None)
         assert not source.exported
 
 
 def test_a_pytorch_file_is_exported_and_the_export_goes_away() -> None:
-    with open_source(SAMPLES / "digits_cnn.pt2", Loading()) as source:
+    with open_source(SAMPLES / "digits_cnn.pt2", Loading(), Stopwatch()) as source:
         assert source.path == SAMPLES / "digits_cnn.pt2"
         assert source.onnx.name == "digits_cnn.export.onnx"
         assert source.exported
@@ -33,7 +34,7 @@ def test_a_pytorch_file_is_exported_and_the_export_goes_away() -> None:
 
 
 def test_a_live_module_goes_by_the_name_of_its_class() -> None:
-    with open_source(torch_files.mlp(), Loading(example_inputs=(torch.ones(1, 4),))) as source:
+    with open_source(torch_files.mlp(), Loading(example_inputs=(torch.ones(1, 4),)), Stopwatch()) as source:
         assert (source.path, source.is_file) == (Path("Sequential"), False)
 
 
@@ -48,5 +49,5 @@ def test_a_live_module_goes_by_the_name_of_its_class() -> None:
     ],
 )
 def test_live_models_that_cannot_be_used(model: object, options: dict[str, Any], words: str) -> None:
-    with pytest.raises(UsageError, match=words), open_source(model, Loading(**options)):
+    with pytest.raises(UsageError, match=words), open_source(model, Loading(**options), Stopwatch()):
         pass

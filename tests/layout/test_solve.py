@@ -17,10 +17,11 @@ from networks import encoder
 from onnx import helper
 
 from fc2conv_cli import inspect
+from fc2conv_cli.frontends.onnx_file import load
 from fc2conv_cli.frontends.source import Source
 from fc2conv_cli.layout.rules import Facts
 from fc2conv_cli.layout.solve import Wishes, _problem
-from fc2conv_cli.pipeline import _analyse, load
+from fc2conv_cli.pipeline.analysis import Wanted, analyse
 
 
 @st.composite
@@ -56,7 +57,7 @@ def networks(draw: st.DrawFn) -> onnx.ModelProto:
 def test_no_other_choice_costs_less(tmp_path_factory: pytest.TempPathFactory, proto: onnx.ModelProto) -> None:
     path = save(proto, tmp_path_factory.mktemp("m") / "m.onnx")
     loaded = load(path)
-    analysis = _analyse(Source(path, path), loaded, (), ())
+    analysis = analyse(Source(path, path), loaded, Wanted())
     if not analysis.plan.layers:
         return
     layers = [p.layer for p in analysis.plan.layers]

@@ -1,0 +1,1 @@
+"""The three things that fc2conv does, as functions that return records and print nothing."""

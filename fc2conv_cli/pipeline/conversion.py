@@ -1,0 +1,174 @@
+"""Converting a model: plan, rewrite, check, verify, and write if all is well."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import onnx_ir as ir
+
+from fc2conv_cli import checker, graphs
+from fc2conv_cli.errors import UsageError
+from fc2conv_cli.frontends.loading import Loading
+from fc2conv_cli.frontends.onnx_file import load
+from fc2conv_cli.frontends.source import Source, open_source
+from fc2conv_cli.layout.solve import Wishes
+from fc2conv_cli.layout.stretches import stretches
+from fc2conv_cli.pipeline.analysis import Analysis, Wanted, analyse
+from fc2conv_cli.pipeline.comparison import compared, unsettled_notes
+from fc2conv_cli.pipeline.inspection import preview
+from fc2conv_cli.pipeline.opening import with_inputs, with_shapes
+from fc2conv_cli.pipeline.places import check_places, keep_export, keep_failed, target_of
+from fc2conv_cli.pipeline.records import ConversionReport
+from fc2conv_cli.pipeline.rewriting import notes_before, rewrite
+from fc2conv_cli.save import Draft, check_target, draft, external_files
+from fc2conv_cli.timing import Stopwatch
+from fc2conv_cli.verification.report import VerifyReport
+from fc2conv_cli.verification.settings import Settings
+
+if TYPE_CHECKING:
+    from fc2conv_cli.pipeline.opening import AnyModel
+
+
+def convert(
+    model: AnyModel,
+    output: str | PathLike[str] | None = None,
+    *,
+    example_inputs: Any = None,
+    force: bool = False,
+    dry_run: bool = False,
+    only: str | Sequence[str] = (),
+    skip: str | Sequence[str] = (),
+    strict: bool = False,
+    verify: bool = True,
+    keep_failed: bool = False,
+    freeze_inputs: bool = False,
+    allow_unverifiable: bool = False,
+    fuse: bool = False,
+    wishes: Wishes | None = None,
+    settings: Settings | None = None,
+    loading: Loading | None = None,
+    watch: Stopwatch | None = None,
+) -> ConversionReport:
+    """Replace the fully connected layers of a model by convolutions, verify the result and write it.
+
+    Args:
+        model: An ONNX file, a PyTorch file of any kind, or a live `torch.nn.Module`. It is not changed.
+        output: Where to write; ``<stem>.conv.onnx`` beside the model if not given. A live module needs it.
+        example_inputs: What a live module is called with: a tuple of tensors, or a dict of named ones.
+        force: Overwrite the output.
+        dry_run: Plan only.
+        only: Convert only the layers whose node name matches one of these patterns (as in a shell).
+        skip: Leave the layers whose node name matches one of these patterns.
+        strict: Write nothing if a layer has to be left (one that `only` or `skip` leaves does not count).
+        verify: Compare the result with the original, and write it only if they agree. A PyTorch model is also compared
+            with its plain export.
+        keep_failed: Keep a result that failed, as ``<stem>.failed.onnx`` beside the output.
+        freeze_inputs: Turn initializers that a caller may override into constants. This changes the interface.
+        allow_unverifiable: Convert what the ONNX standard allows though onnxruntime has no kernel for it (float64,
+            bfloat16, integer types), and compare in ONNX's reference evaluator where onnxruntime cannot.
+        fuse: Fold BatchNormalization, Mul, Div, Add and Sub behind a layer into it, where they are constant along
+            positions. This changes rounding.
+        wishes: What is wanted of the layout.
+        settings: How to compare.
+        loading: How to load a PyTorch model.
+        watch: Told of every stage as it begins.
+
+    Returns:
+        The report; `passed` says whether all is well.
+
+    Raises:
+        FC2ConvError: The input cannot be used, or the output cannot be written.
+    """
+    settings = settings or Settings()
+    settings = replace(settings, reference=settings.reference or allow_unverifiable)
+    loading = with_inputs(loading, example_inputs)
+    if loading.keep_export and dry_run:
+        raise UsageError("--keep-export: a dry run writes nothing", hint="Leave one of the two out.")
+    wanted = Wanted(only, skip, allow_unverifiable, fuse, wishes or Wishes())
+    check_places(model, output, force=force, dry_run=dry_run, keep_export=loading.keep_export)
+    with open_source(model, loading, watch or Stopwatch()) as source:
+        target = target_of(source.path, output, is_file=source.is_file, dry_run=dry_run)
+        with source.watch("load"):
+            ir_model = load(source.onnx)
+        if output is not None:
+            check_target(target, source.path, ir_model, force=force)
+        frozen = graphs.freeze_inputs(ir_model) if freeze_inputs else []
+        analysis = analyse(source, ir_model, wanted)
+        settings = with_shapes(settings, source, loading)
+        conversion = _Conversion(source, target, ir_model, analysis, frozen)
+        report = conversion.settled(strict=strict, dry_run=dry_run, idle=output is None)
+        if report is None:
+            check_target(target, source.path, ir_model, force=force)
+            report = conversion.write(settings if verify else None, keeps_failed=keep_failed)
+        if loading.keep_export and report.status != "layers left":
+            report = replace(report, export=keep_export(source, target))
+    return replace(report, seconds=dict(source.watch.seconds))
+
+
+@dataclass(frozen=True)
+class _Conversion:
+    """A conversion that has been planned, and where it is to go."""
+
+    source: Source
+    target: Path
+    model: ir.Model
+    analysis: Analysis
+    frozen: Sequence[str]
+
+    @property
+    def report(self) -> ConversionReport:
+        """What is known before anything is changed."""
+        plan, before = self.analysis.plan, self.analysis.count(self.model)
+        notes = notes_before(self.model, self.analysis, self.frozen)
+        path = self.source.path
+        return ConversionReport(path, "planned", plan, layout_before=before, stretches=stretches(plan), notes=notes)
+
+    def settled(self, *, strict: bool, dry_run: bool, idle: bool) -> ConversionReport | None:
+        """The report, if nothing is to be written: refused, a dry run, or nothing to convert and no output named."""
+        plan, target = self.analysis.plan, self.target
+        if strict and plan.left:
+            return replace(self.report, status="layers left")
+        if dry_run:
+            return replace(self.report, **preview(self.model, self.analysis))
+        if not plan.layers and idle:
+            stale = (f"{target} is there from before; it does not come from this run",) if target.exists() else ()
+            report = self.report
+            return replace(report, status="nothing to convert", notes=(*report.notes, *stale))
+        return None
+
+    def write(self, settings: Settings | None, *, keeps_failed: bool) -> ConversionReport:
+        """Carry out the plan, verify the result if there are settings for that, and write it if all is well."""
+        source, target, plan, report = self.source, self.target, self.analysis.plan, self.report
+        in_use = external_files(self.model)
+        if plan.layers:
+            with source.watch("emit"):
+                more, interface = rewrite(self.model, self.analysis)
+            report = replace(report, notes=(*report.notes, *more), interface=interface)
+        unchanged = None if plan.layers or self.frozen else source.onnx
+        report = replace(report, layout_after=self.analysis.count(self.model))
+        with draft(self.model, target, external=bool(in_use), unchanged=unchanged, watch=source.watch) as written:
+            with source.watch("check"):
+                _assert_valid(written, skip=self.analysis.invalid)
+            if settings is not None:
+                found = self._compare(written.path, settings)
+                notes = unsettled_notes(report.notes, found)
+                report = replace(report, verification=replace(found, converted=target), notes=notes)
+                if not found.holds:
+                    failed = keep_failed(written, target) if keeps_failed and not found.agrees else None
+                    return replace(report, status="different", failed=failed)
+            written.publish(target, in_use)
+            data = None if written.data is None else target.parent / written.data.name
+        return replace(report, status="written" if plan.layers else "nothing to convert", output=target, data=data)
+
+    def _compare(self, written: Path, settings: Settings) -> VerifyReport:
+        with self.source.watch("verify"):
+            return compared(self.source, written, settings, self.frozen)
+
+
+def _assert_valid(written: Draft, *, skip: bool) -> None:
+    if not skip and (complaint := checker.complaint(written.path)) is not None:
+        raise AssertionError(f"fc2conv wrote a model that onnx.checker refuses: {complaint}")
