@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fc2conv_cli.frontends.pytorch.archive import holds_torchscript, members, names
+from fc2conv_cli.frontends.pytorch.expressions import is_made_of
 from fc2conv_cli.frontends.pytorch.program_names import (
     complaint_of_key,
     complaint_of_text,
@@ -43,22 +44,6 @@ _ARITHMETIC = re.compile(
 _REFUSED = re.compile(
     r"\b(from_file|save|load|load_library|import_module|_pickle\w*|system)\b"
     r"|\b__(?!i?(and|or|xor|lshift|rshift)__)"  # operators that aten spells as Python does
-)
-_NODES = (
-    ast.Expression,
-    *(
-        ast.BinOp,
-        ast.UnaryOp,
-        ast.Compare,
-        ast.BoolOp,
-        ast.Call,
-        ast.keyword,
-        ast.Name,
-        ast.Constant,
-        ast.Load,
-        ast.Tuple,
-    ),
-    *(ast.operator, ast.unaryop, ast.cmpop, ast.boolop),
 )
 _FUNCTIONS = frozenset({"floor", "ceiling", "sqrt", "log", "exp", "sign"})
 """Those of sympy that begin with a small letter; no function of Python begins with a capital one."""
@@ -145,11 +130,7 @@ def _is_operator(target: str) -> bool:
 
 def _is_arithmetic(text: str) -> bool:
     """Whether an expression is made of numbers, symbols, operators and functions of sympy only."""
-    try:
-        tree = ast.parse(text, mode="eval")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return all(isinstance(node, _NODES) and _is_harmless(node) for node in ast.walk(tree))
+    return is_made_of(text, (ast.keyword, ast.Tuple), _is_harmless)
 
 
 def _is_harmless(node: ast.AST) -> bool:

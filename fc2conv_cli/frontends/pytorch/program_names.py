@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from fc2conv_cli.frontends.pytorch.expressions import is_made_of
+
 _DOTTED = re.compile(r"([A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*)?")
 _PLAIN = re.compile(r"[A-Za-z0-9_ .,:;<>()\[\]+*/=|@&%-]*")
 """Text without quotes, backslashes, comments and line breaks: it stays inside the quotes that it is put in."""
@@ -26,26 +28,24 @@ _KEY = re.compile(r"[\w .-]*", re.ASCII)
 _ATTRIBUTES = frozenset(
     {"size", "stride", "storage_offset", "numel", "dim", "floor", "ceil", "sqrt", "trunc", "pow", "log", "exp", "inf"}
 )
-_GUARD_NODES = (
-    *(ast.Expression, ast.BinOp, ast.UnaryOp, ast.Compare, ast.BoolOp, ast.Call, ast.Name, ast.Constant, ast.Load),
-    *(ast.Subscript, ast.Attribute, ast.operator, ast.unaryop, ast.cmpop, ast.boolop),
-)
 _GUARD_FUNCTIONS = frozenset(
     {
+        *("Eq", "Ne", "Max", "Min", "Mod", "PythonMod", "FloorDiv", "CleanDiv", "IntTrueDiv", "CeilToInt"),
         *(
-            "Eq",
-            "Ne",
-            "Max",
-            "Min",
-            "Mod",
-            "PythonMod",
-            "FloorDiv",
-            "CleanDiv",
-            "IntTrueDiv",
-            "CeilToInt",
             "FloorToInt",
+            "TruncToInt",
+            "ToFloat",
+            "abs",
+            "pow",
+            "max",
+            "min",
+            "int",
+            "float",
+            "bool",
+            "round",
+            "floor",
+            "ceiling",
         ),
-        *("TruncToInt", "ToFloat", "abs", "pow", "max", "min", "int", "float", "bool", "round", "floor", "ceiling"),
     }
 )
 """Of Python, of sympy and of PyTorch; they compute."""
@@ -95,13 +95,8 @@ def names_of_kwargs(text: str) -> Iterator[str]:
 
 def is_guard(text: str) -> bool:
     """Whether a guard compares sizes of inputs, and does nothing else."""
-    if not _GUARD.fullmatch(text):
-        return False
-    try:
-        tree = ast.parse(text, mode="eval")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return all(isinstance(node, _GUARD_NODES) and _is_harmless(node) for node in ast.walk(tree))
+    more = (ast.Subscript, ast.Attribute)
+    return _GUARD.fullmatch(text) is not None and is_made_of(text, more, _is_harmless)
 
 
 def _is_harmless(node: ast.AST) -> bool:
