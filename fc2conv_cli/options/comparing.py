@@ -89,6 +89,10 @@ class Comparing:
         _option("--range", metavar="NAME:LO..HI", help="Values of an input, as ids:0..511; repeatable."),
     ] = None
 
+    low_memory: Annotated[
+        bool, _option("--low-memory", help="Have one of the two models in memory at a time; slower.")
+    ] = False
+
     def settings(self, *, reference: bool) -> Settings:
         """The same for the library.
 
@@ -111,4 +115,5 @@ class Comparing:
             self.elementwise,
             self.accept_ill_conditioned,
             feeding,
+            self.low_memory,
         )

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from fc2conv_cli.errors import UnrunnableModelError, UsageError
 from fc2conv_cli.verification.adapted import adapted
-from fc2conv_cli.verification.cost import Cost, Measured
+from fc2conv_cli.verification.cost import Cost
 from fc2conv_cli.verification.facts import Facts, facts_of
 from fc2conv_cli.verification.gathered import Gathered
 from fc2conv_cli.verification.inputs import dims_of, dynamic_dims
@@ -18,6 +18,7 @@ from fc2conv_cli.verification.report import VerifyReport
 from fc2conv_cli.verification.runner import Model, RunError, Runner
 from fc2conv_cli.verification.runs import Comparison, Names, Outcome, Run, Runs
 from fc2conv_cli.verification.settings import Settings
+from fc2conv_cli.verification.turns import Room, room_for
 
 __all__ = ["Settings", "compare_models"]
 
@@ -169,26 +170,28 @@ def _verdict_of_onnxruntime(report: VerifyReport) -> tuple[str, ...]:
 
 
 def _compare(engine: _Engine, pair: _Pair, settings: Settings) -> VerifyReport:
+    with room_for(one=settings.low_memory) as room:
+        return _compare_in(room, engine, pair, settings)
+
+
+def _compare_in(room: Room, engine: _Engine, pair: _Pair, settings: Settings) -> VerifyReport:
     facts = pair.facts
     try:
-        reference = Measured.load(lambda: pair.load(engine))
+        original = room.load(lambda: pair.load(engine))
     except RunError as error:
         problem = f"{engine.name} cannot load it: {error}"
         raise UnrunnableModelError(pair.original, problem, hint=_UNVERIFIED) from error
+    reference = room.recorded(original)
+    runs = Runs(settings.samples, facts.quantized, engine is not _ONNXRUNTIME, pair.doubtful)
     _check_comparable(pair.original, reference, facts, settings)
     _check_names(settings, reference)
     dims = {**settings.feeding.dims, **dims_of(settings.feeding.specs, reference.inputs)}
-    gathered = {
-        port.name: Gathered(
-            port,
-            settings.tolerances_of(port.name),
-            settings.elementwise,
-            facts.coarsest_floats.get(port.name, "float64"),
-        )
-        for port in reference.outputs
-    }
+    gathered = _nothing_gathered(reference, facts, settings)
+    if settings.low_memory:
+        nothing = _nothing_gathered(reference, facts, settings)
+        Comparison(reference, reference, settings, facts, nothing, pair.names, dims, runs).run_all()
     try:
-        measured = Measured.load(lambda: engine.load(pair.converted))
+        measured = room.load(lambda: engine.load(pair.converted))
     except RunError as error:
         advice = "" if settings.reference else " (--allow-unverifiable asks ONNX's reference evaluator)"
         outcome = Outcome(failures=[f"{engine.name} cannot load {pair.names.candidate}: {error}{advice}"])
@@ -203,13 +206,24 @@ def _compare(engine: _Engine, pair: _Pair, settings: Settings) -> VerifyReport:
     for name, failures in each.items():
         gathered[name].failures.extend(failures)
     if not outcome.failures and not any(each.values()):
-        runs = Runs(settings.samples, facts.quantized, engine is not _ONNXRUNTIME, pair.doubtful)
         outcome = Comparison(reference, candidate, settings, facts, gathered, pair.names, dims, runs).run_all()
         outcome = replace(outcome, said=noted)
         if not outcome.ran:
             problem = f"{pair.engine_name(engine)} cannot run it: {outcome.refusals[0][1]}"
             raise UnrunnableModelError(pair.original, problem, hint=f"{_FEED} {_UNVERIFIED}")
-    return _report(engine, pair, settings, outcome, gathered, (reference.cost, measured.cost))
+    return _report(engine, pair, settings, outcome, gathered, (original.cost, measured.cost))
+
+
+def _nothing_gathered(reference: Model, facts: Facts, settings: Settings) -> dict[str, Gathered]:
+    return {
+        port.name: Gathered(
+            port,
+            settings.tolerances_of(port.name),
+            settings.elementwise,
+            facts.coarsest_floats.get(port.name, "float64"),
+        )
+        for port in reference.outputs
+    }
 
 
 def _check_names(settings: Settings, reference: Model) -> None:

@@ -27,6 +27,7 @@ class Settings:
         elementwise: Hold each element to ``atol + rtol * |reference|`` there, as numpy does, not to the largest one.
         accept_ill_conditioned: Let pass what is outside tolerance, but within the model's own rounding noise.
         feeding: On which inputs.
+        low_memory: Have one of the two models in memory at a time; what the original gives waits on disk.
     """
 
     samples: int = 4
@@ -38,6 +39,7 @@ class Settings:
     elementwise: bool = False
     accept_ill_conditioned: bool = False
     feeding: Feeding = field(default_factory=Feeding)
+    low_memory: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what would make a comparison meaningless.
