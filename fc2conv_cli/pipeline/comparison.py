@@ -63,7 +63,8 @@ def verify(
         report = compared(source, Path(converted), settings, frozen)
         report = replace(report, notes=(*report.notes, *unsettled_notes(source.notes, report)))
         if per_layer:
-            layers = compare_layers(source.onnx, Path(converted), settings, report.cases)
+            with source.watch("layers"):
+                layers = compare_layers(source.onnx, Path(converted), settings, report.cases)
             report = replace(report, per_layer=layers)
     if not any(node.op_type == "If" for graph in graphs.all_graphs(model) for node in graph):
         return report
@@ -82,8 +83,12 @@ def compared(source: Source, converted: Path, settings: Settings, frozen: Collec
     Raises:
         UnrunnableModelError: No engine runs the original.
     """
+    watch = source.watch
     try:
-        return compare_models(source.onnx, converted, settings, frozen, eager=source.eager, name=source.path)
+        with watch("verify"):
+            return compare_models(
+                source.onnx, converted, settings, frozen, eager=source.eager, name=source.path, watch=watch
+            )
     except UnrunnableModelError as error:
         if source.exported:
             error.hint = hint_for(source.onnx) or error.hint

@@ -26,7 +26,6 @@ from fc2conv_cli.pipeline.records import ConversionReport
 from fc2conv_cli.pipeline.rewriting import notes_before, rewrite
 from fc2conv_cli.save import Draft, check_target, draft, external_files
 from fc2conv_cli.timing import Stopwatch
-from fc2conv_cli.verification.report import VerifyReport
 from fc2conv_cli.verification.settings import Settings
 
 if TYPE_CHECKING:
@@ -154,7 +153,7 @@ class _Conversion:
             with source.watch("check"):
                 _assert_valid(written, skip=self.analysis.invalid)
             if settings is not None:
-                found = self._compare(written.path, settings)
+                found = compared(source, written.path, settings, self.frozen)
                 notes = unsettled_notes(report.notes, found)
                 report = replace(report, verification=replace(found, converted=target), notes=notes)
                 if not found.holds:
@@ -163,10 +162,6 @@ class _Conversion:
             written.publish(target, in_use)
             data = None if written.data is None else target.parent / written.data.name
         return replace(report, status="written" if plan.layers else "nothing to convert", output=target, data=data)
-
-    def _compare(self, written: Path, settings: Settings) -> VerifyReport:
-        with self.source.watch("verify"):
-            return compared(self.source, written, settings, self.frozen)
 
 
 def _assert_valid(written: Draft, *, skip: bool) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fc2conv_cli.errors import UnrunnableModelError, UsageError
+from fc2conv_cli.timing import Stopwatch
 from fc2conv_cli.verification.adapted import adapted
 from fc2conv_cli.verification.cost import Cost
 from fc2conv_cli.verification.facts import Facts, facts_of
@@ -40,6 +41,7 @@ def compare_models(
     *,
     eager: Model | None = None,
     name: Path | None = None,
+    watch: Stopwatch | None = None,
 ) -> VerifyReport:
     """Run both models on the same inputs and compare every output.
 
@@ -53,15 +55,16 @@ def compare_models(
         frozen: Names of overridable initializers that the converted model is meant to lack.
         eager: The PyTorch model that the original was exported from: the two are compared as well, on the same inputs.
         name: What the user calls the original; its own path if not given.
+        watch: Told how far it is.
 
     Raises:
         UnrunnableModelError: The original cannot be loaded, or run on any inputs.
     """
-    facts, name = facts_of(original), name or original
-    rewrite = _compare_files(_Pair(name, converted, original, facts, frozen), settings)
+    facts, name, watch = facts_of(original), name or original, watch or Stopwatch()
+    rewrite = _compare_files(_Pair(name, converted, original, facts, watch, frozen), settings)
     if eager is None:
         return rewrite
-    return replace(rewrite, export=_compare_files(_Pair(name, original, eager, facts, names=_EXPORT), settings))
+    return replace(rewrite, export=_compare_files(_Pair(name, original, eager, facts, watch, names=_EXPORT), settings))
 
 
 _REWRITE = Names("the original", "the converted model")
@@ -77,6 +80,7 @@ class _Pair:
         converted: The file to judge.
         source: The reference: its file, or a model that is loaded already.
         facts: What bears on the comparison.
+        watch: Told how far it is.
         frozen: Overridable initializers that the file to judge may lack.
         names: What the two are called.
         doubtful: The runs that differed in the engine that was asked first; filled while it compares.
@@ -86,6 +90,7 @@ class _Pair:
     converted: Path
     source: Path | Model
     facts: Facts
+    watch: Stopwatch
     frozen: Collection[str] = ()
     names: Names = _REWRITE
     doubtful: set[Run] = field(default_factory=set)
@@ -189,7 +194,7 @@ def _compare_in(room: Room, engine: _Engine, pair: _Pair, settings: Settings) ->
     gathered = _nothing_gathered(reference, facts, settings)
     if settings.low_memory:
         nothing = _nothing_gathered(reference, facts, settings)
-        Comparison(reference, reference, settings, facts, nothing, pair.names, dims, runs).run_all()
+        Comparison(reference, reference, settings, facts, nothing, pair.names, dims, runs, pair.watch).run_all()
     try:
         measured = room.load(lambda: engine.load(pair.converted))
     except RunError as error:
@@ -206,7 +211,9 @@ def _compare_in(room: Room, engine: _Engine, pair: _Pair, settings: Settings) ->
     for name, failures in each.items():
         gathered[name].failures.extend(failures)
     if not outcome.failures and not any(each.values()):
-        outcome = Comparison(reference, candidate, settings, facts, gathered, pair.names, dims, runs).run_all()
+        outcome = Comparison(
+            reference, candidate, settings, facts, gathered, pair.names, dims, runs, pair.watch
+        ).run_all()
         outcome = replace(outcome, said=noted)
         if not outcome.ran:
             problem = f"{pair.engine_name(engine)} cannot run it: {outcome.refusals[0][1]}"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fc2conv_cli.errors import InvalidInputsError
+from fc2conv_cli.timing import Stopwatch
 from fc2conv_cli.verification.facts import Facts
 from fc2conv_cli.verification.feeding import Feeding
 from fc2conv_cli.verification.gathered import Gathered
@@ -128,6 +129,7 @@ class Comparison:
         names: What the two are called.
         dims: The sizes that the user wants a dim to take.
         runs: Which samples.
+        watch: Told how far it is.
     """
 
     reference: Model
@@ -138,6 +140,7 @@ class Comparison:
     names: Names
     dims: Mapping[str, Sequence[int]]
     runs: Runs
+    watch: Stopwatch = field(default_factory=Stopwatch)
 
     def run_all(self) -> Outcome:
         """Run the inputs that are given, or else the usual sizes; where the original refuses some, also larger ones."""
@@ -177,9 +180,12 @@ class Comparison:
     def _run(self, cases: Sequence[Sizes], limit: int) -> Outcome:
         outcome, feeding, facts = Outcome(), self.settings.feeding, self.facts
         recipe = recipe_for(facts, feeding, limit)
+        total, ran = sum(len(self.runs.at(sizes)) for sizes in cases), 0
         for number, sizes in enumerate(cases):
             for k in self.runs.at(sizes):
                 outcome.differs = False
+                self.watch.done(ran / total)
+                ran += 1
                 feeds = sample(self.reference.inputs, sizes, recipe, (self.settings.seed, number, k))
                 if facts.quantized and feeding.distribution == "normal":
                     feeds = spread_out(feeds, k, besides=feeding.ranges)
