@@ -17,9 +17,9 @@ import typer
 
 from fc2conv_cli import __version__
 from fc2conv_cli.errors import FC2ConvError, OutputFileError, UsageError
-from fc2conv_cli.options import Comparing, with_groups
+from fc2conv_cli.options import Comparing, Judging, with_groups
+from fc2conv_cli.reports.command import ReportingCommand
 from fc2conv_cli.reports.formats import Format, add_to_job, render
-from fc2conv_cli.settings.command import ConfiguredCommand
 
 if TYPE_CHECKING:
     from fc2conv_cli.frontends.loading import Loading
@@ -166,7 +166,7 @@ def _root(
     pass
 
 
-@app.command("convert", cls=ConfiguredCommand)
+@app.command("convert", cls=ReportingCommand)
 @with_groups
 def convert_command(
     model: Annotated[
@@ -242,7 +242,7 @@ def convert_command(
     raise typer.Exit(OK if report.passed else NEGATIVE)
 
 
-@app.command("verify", cls=ConfiguredCommand)
+@app.command("verify", cls=ReportingCommand)
 @with_groups
 def verify_command(
     original: Annotated[
@@ -280,7 +280,7 @@ def verify_command(
     raise typer.Exit(OK if report.passed else NEGATIVE)
 
 
-@app.command("inspect", cls=ConfiguredCommand)
+@app.command("inspect", cls=ReportingCommand)
 def inspect_command(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="The model, ONNX or PyTorch.", show_default=False)],
     only: OnlyOption = None,
@@ -320,18 +320,14 @@ def inspect_command(
     _show(report, output_format, output_file, quiet, verbose)
 
 
-@app.command("report", cls=ConfiguredCommand)
+@app.command("report", cls=ReportingCommand)
+@with_groups
 def report_command(
     file: Annotated[
         Path,
         typer.Argument(metavar="FILE", help="A report that --output-format json wrote.", show_default=False),
     ],
-    atol: Annotated[
-        float | None, typer.Option(min=0, help="Judge float outputs by this absolute tolerance instead.")
-    ] = None,
-    rtol: Annotated[
-        float | None, typer.Option(min=0, help="Judge float outputs by this relative tolerance instead.")
-    ] = None,
+    judging: Judging = Judging(),  # noqa: B008  the options of the group
     output_format: FormatOption = Format.text,
     output_file: FileOption = None,
     quiet: QuietOption = False,
@@ -345,7 +341,7 @@ def report_command(
     from fc2conv_cli.reports.from_json import read
     from fc2conv_cli.reports.judge import judge
 
-    report = judge(read(file), atol, rtol)
+    report = judge(read(file), judging.judgement())
     _show(report, output_format, output_file, quiet, verbose)
     raise typer.Exit(OK if passed(report) else NEGATIVE)
 
@@ -413,7 +409,7 @@ def _show(
     quiet: bool,
     verbose: bool,
 ) -> None:
-    add_to_job(report, output_format)
+    add_to_job(report, output_format, verbose=verbose)
     if quiet and output_file is None:
         return
     terminal = output_file is None and sys.stdout.isatty()
