@@ -23,7 +23,7 @@ def render(report: Report) -> str:
     return "".join(f"{line}\n" for line in (*lines, whole))
 
 
-def append_summary(report: Report, path: Path, *, verbose: bool) -> None:
+def append_summary(report: Report, path: Path, *, verbose: bool = False) -> None:
     """Add the report to the file that GitHub names in ``GITHUB_STEP_SUMMARY``.
 
     Raises:

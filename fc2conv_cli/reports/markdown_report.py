@@ -33,26 +33,26 @@ def render(report: Report, *, verbose: bool = False) -> str:
 
     Args:
         report: Any of the three reports.
-        verbose: Whether to list the layers that agree, too.
+        verbose: Whether to list the layers that agree, too, and say what the models cost to run.
     """
     mark = "✅" if passed(report) else "❌"
     blocks = [f"### {mark} {escaped(headline(report))}"]
     if isinstance(report, VerifyReport):
-        blocks += _verification(report)
+        blocks += _verification(report, verbose)
         if report.per_layer is not None:
             blocks += _layers(report.per_layer, by_layer(report), verbose)
         blocks += _list(filter(None, [which_layer(report)]))
     else:
         blocks += _plan(summarise(report.plan))
         if isinstance(report, ConversionReport):
-            blocks += _outcome(report)
+            blocks += _outcome(report, verbose)
         blocks += _notes(report.notes)
     return "\n\n".join(blocks) + "\n"
 
 
-def _outcome(report: ConversionReport) -> Iterator[str]:
+def _outcome(report: ConversionReport, verbose: bool) -> Iterator[str]:
     if report.verification is not None:
-        yield from _verification(report.verification)
+        yield from _verification(report.verification, verbose)
     if report.output is not None:
         unverified = "" if report.verification is not None else ", **unverified**"
         yield f"Written: {escaped(str(report.output))}{unverified}"
@@ -77,15 +77,15 @@ def _skip(skip: SkipSummary) -> Sequence[str]:
     return skip.name, skip.op_type, skip.code, skip.sentence, skip.advice
 
 
-def _verification(report: VerifyReport) -> Iterator[str]:
+def _verification(report: VerifyReport, verbose: bool) -> Iterator[str]:
     if report.export is not None:
         yield "**PyTorch against its plain export**"
-        yield from _comparison(report.export)
+        yield from _comparison(report.export, verbose)
         yield "**The export against the converted model**"
-    yield from _comparison(report)
+    yield from _comparison(report, verbose)
 
 
-def _comparison(report: VerifyReport) -> Iterator[str]:
+def _comparison(report: VerifyReport, verbose: bool) -> Iterator[str]:
     columns = ("output", "type", "max abs delta", "allowed", "of max abs ref", "at", "original", "converted", "verdict")
     if report.outputs:
         yield _table(columns, map(_output, report.outputs))
@@ -101,7 +101,7 @@ def _comparison(report: VerifyReport) -> Iterator[str]:
     if rows:
         yield _table(("output", *next(iter(rows.values()))), ((name, *found.values()) for name, found in rows.items()))
     notes = [f"output {o.name!r}: {note}" for o in report.outputs for note in o.notes]
-    yield from _notes((*costs(report), *notes, *report.notes))
+    yield from _notes((*(costs(report) if verbose else ()), *notes, *report.notes))
 
 
 def _layers(report: LayersReport, conclusion: Sequence[str], verbose: bool) -> Iterator[str]:

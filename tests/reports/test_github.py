@@ -7,7 +7,8 @@ import pytest
 from samples import NASTY, different, inspected, left, written
 
 from fc2conv_cli.errors import OutputFileError
-from fc2conv_cli.reports.github import append_summary, command, render
+from fc2conv_cli.reports.github import append_summary, render
+from fc2conv_cli.reports.workflow_commands import command
 
 
 def unescaped(text: str) -> str:
@@ -35,7 +36,9 @@ def test_an_output_that_differs_is_an_error(tmp_path: Path) -> None:
     assert [kind for kind, _, _ in lines] == ["error", "error"]
     assert lines[0][1] == {"title": "fc2conv: outputs, y"}
     assert "max |delta|" in lines[0][2]
-    assert lines[1][2].endswith("DIFFERENT")
+    assert lines[1][2].split("\n")[0].endswith("DIFFERENT")
+    assert lines[1][2].split("\n")[1] == "compared in onnxruntime: 8 runs, seed 0 at N=1; N=3"
+    assert "--per-layer tells which layer diverges first" in lines[1][2]
 
 
 def test_what_passed_is_one_notice(tmp_path: Path) -> None:

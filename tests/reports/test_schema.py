@@ -18,6 +18,7 @@ from fc2conv_cli import convert, inspect, verify
 from fc2conv_cli.layout.solve import Wishes
 from fc2conv_cli.reports.json import render
 from fc2conv_cli.reports.judge import judge
+from fc2conv_cli.verification.judgement import Judgement
 
 DOCS = SAMPLES.parent / "docs"
 SCHEMA: dict[str, Any] = json.loads((DOCS / "report.schema.json").read_text(encoding="utf-8"))
@@ -32,7 +33,7 @@ REPORTS: dict[str, Callable[[Path], Any]] = {
     "not a number": lambda folder: different(folder, float("nan")),
     "integers": integers,
     "an output less": without_an_output,
-    "judged again": lambda folder: judge(different(folder), 9.0, None),
+    "judged again": lambda folder: judge(different(folder), Judgement(atol=9.0)),
     "inspected": inspected,
     "a transformer": lambda folder: inspect(SAMPLES / "transformer_encoder.onnx"),
 }

@@ -6,6 +6,7 @@ import pytest
 
 from fc2conv_cli.errors import UsageError
 from fc2conv_cli.verification.extremes import worst_of
+from fc2conv_cli.verification.judgement import Judgement
 from fc2conv_cli.verification.metrics import Deviation, Tolerance
 from fc2conv_cli.verification.rejudge import rejudge
 from fc2conv_cli.verification.report import OutputReport, VerifyReport
@@ -26,40 +27,40 @@ def report(*outputs: OutputReport, **more: object) -> VerifyReport:
 def test_every_run_counts_and_not_the_worst_of_then_only() -> None:
     found = report(output("y", "float32", (0.1, 1.0), (1.0, 1000.0)))
     assert not found.passed
-    assert rejudge(found, None, 0.2).passed
-    assert not rejudge(found, 0.5, 1e-5).passed  # the run with the large reference is over atol alone
-    assert rejudge(found, 0.99, 1e-5).passed
-    worst = rejudge(found, 0.5, 1e-5).outputs[0].worst
+    assert rejudge(found, Judgement(rtol=0.2)).passed
+    assert not rejudge(found, Judgement(atol=0.5, rtol=1e-5)).passed  # the run with the large reference is over atol alone
+    assert rejudge(found, Judgement(atol=0.99, rtol=1e-5)).passed
+    worst = rejudge(found, Judgement(atol=0.5, rtol=1e-5)).outputs[0].worst
     assert worst is not None
     assert worst.max_abs == 1.0
 
 
 def test_integers_and_faults_of_the_interface_stay() -> None:
     found = report(output("y", "float32", (0.1, 1.0)), output("i", "int64", (1.0, 9.0)))
-    again = rejudge(found, 5.0, None)
+    again = rejudge(found, Judgement(atol=5.0))
     assert [o.passed for o in again.outputs] == [True, False]
     assert "'i' as before, whatever the tolerance" in again.notes[0]
-    assert not rejudge(report(output("y", "float32", (0.0, 1.0), failures=("is float64",))), 5.0, None).passed
-    assert not rejudge(report(output("y", "float32", (0.0, 1.0)), failures=("more inputs",)), 5.0, None).passed
-    assert not rejudge(report(output("y", "float32", (float("inf"), 1.0))), 1e300, 1e300).passed
+    assert not rejudge(report(output("y", "float32", (0.0, 1.0), failures=("is float64",))), Judgement(atol=5.0)).passed
+    assert not rejudge(report(output("y", "float32", (0.0, 1.0)), failures=("more inputs",)), Judgement(atol=5.0)).passed
+    assert not rejudge(report(output("y", "float32", (float("inf"), 1.0))), Judgement(atol=1e300, rtol=1e300)).passed
 
 
 def test_the_step_before_is_judged_too() -> None:
     export = report(output("y", "float32", (0.1, 1.0)))
     found = report(output("y", "float32", (0.0, 1.0)), export=export)
     assert not found.passed
-    assert rejudge(found, None, 0.2).passed
+    assert rejudge(found, Judgement(rtol=0.2)).passed
 
 
 def test_what_another_engine_might_say_is_noted() -> None:
     found = report(output("y", "float32", (1e-6, 1.0)))
-    assert any("reference evaluator" in note for note in rejudge(found, 0.0, 0.0).notes)
-    assert not any("reference evaluator" in note for note in rejudge(found, 1.0, 0.0).notes)
+    assert any("reference evaluator" in note for note in rejudge(found, Judgement(atol=0.0, rtol=0.0)).notes)
+    assert not any("reference evaluator" in note for note in rejudge(found, Judgement(atol=1.0, rtol=0.0)).notes)
 
 
 def test_what_cannot_be_judged_is_refused() -> None:
     with pytest.raises(UsageError, match="no tolerance changes this report") as caught:
-        rejudge(report(output("i", "int64", (1.0, 9.0)), output("never", "float32")), 1.0, None)
+        rejudge(report(output("i", "int64", (1.0, 9.0)), output("never", "float32")), Judgement(atol=1.0))
     assert "Integers and strings must be equal" in caught.value.hint
     with pytest.raises(UsageError, match="rtol is inf"):
-        rejudge(report(output("y", "float32", (0.1, 1.0))), None, float("inf"))
+        rejudge(report(output("y", "float32", (0.1, 1.0))), Judgement(rtol=float("inf")))
