@@ -25,8 +25,9 @@ class ReportingCommand(ConfiguredCommand):
         except Exception as error:
             report = _report_of(error, info_name or "")
             if report is not None and not extra.get("resilient_parsing"):
-                extra["resilient_parsing"] = True
-                _leave(report, super().make_context(info_name, given, parent, **extra).params)
+                lenient = dict.fromkeys(("resilient_parsing", "ignore_unknown_options", "allow_extra_args"), True)
+                ctx = super().make_context(info_name, given, parent, **extra, **lenient)
+                _leave(report, {**ctx.params, "more": [Path(word) for word in ctx.args]})
             raise
 
     def invoke(self, ctx: Any) -> Any:

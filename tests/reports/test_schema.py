@@ -12,10 +12,13 @@ from typing import Any
 import jsonschema
 import pytest
 from helpers import SAMPLES
-from samples import different, inspected, integers, left, without_an_output, written
+from samples import by_layer, different, inspected, integers, left, without_an_output, written
 
 from fc2conv_cli import convert, inspect, verify
 from fc2conv_cli.layout.solve import Wishes
+from fc2conv_cli.reports.errors import ErrorReport
+from fc2conv_cli.reports.errors import render as render_error
+from fc2conv_cli.reports.formats import Format
 from fc2conv_cli.reports.json import render
 from fc2conv_cli.reports.judge import judge
 from fc2conv_cli.verification.judgement import Judgement
@@ -34,6 +37,7 @@ REPORTS: dict[str, Callable[[Path], Any]] = {
     "integers": integers,
     "an output less": without_an_output,
     "judged again": lambda folder: judge(different(folder), Judgement(atol=9.0)),
+    "by layer": by_layer,
     "inspected": inspected,
     "a transformer": lambda folder: inspect(SAMPLES / "transformer_encoder.onnx"),
 }
@@ -75,3 +79,18 @@ def test_what_is_no_report_is_not_valid(tmp_path: Path) -> None:
     deep = copy.deepcopy(data)
     deep["verification"]["outputs"][0]["max_abs"] = -1
     assert not valid(deep)
+
+
+def test_layers_come_whole_or_not_at_all(tmp_path: Path) -> None:
+    data = json.loads(render(by_layer(tmp_path)))
+    for key in [key for key in data if key.startswith("per_layer") or key == "first_to_diverge"]:
+        assert not valid({k: v for k, v in data.items() if k != key}), key
+
+
+def test_an_error_is_valid_and_its_fields_are_required() -> None:
+    error = ErrorReport("verify", "ModelNotFoundError", "m.onnx: no such file", "", 2)
+    data = json.loads(render_error(error, Format.json))
+    assert valid(data)
+    assert valid(data, closed(SCHEMA))
+    for key in data["error"]:
+        assert not valid({**data, "error": {k: v for k, v in data["error"].items() if k != key}}), key
