@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fc2conv_cli.errors import FC2ConvError
-from fc2conv_cli.reports.errors import ErrorReport, leave
+from fc2conv_cli.reports.error_report import ErrorReport, leave
 from fc2conv_cli.reports.formats import Format
 from fc2conv_cli.settings.command import ConfiguredCommand
 

@@ -13,7 +13,7 @@ from fc2conv_cli.layout.interface import InterfaceChange
 from fc2conv_cli.layout.nodes import LayoutCount
 from fc2conv_cli.layout.stretches import Stretch
 from fc2conv_cli.pipeline import ConversionReport, InspectionReport, Status
-from fc2conv_cli.reports.errors import ErrorReport, SavedError
+from fc2conv_cli.reports.error_report import ErrorReport, SavedError
 from fc2conv_cli.reports.fields import Fields
 from fc2conv_cli.reports.json import VERSION
 from fc2conv_cli.reports.layers_from_json import deviation, layers

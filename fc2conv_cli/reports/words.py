@@ -106,7 +106,7 @@ def which_layer(report: VerifyReport) -> str:
     numbers = any(not report.lets_pass(output) and not output.failures for output in report.outputs)
     if report.agrees or report.failures or report.per_layer is not None or not numbers:
         return ""
-    return "--per-layer tells which layer diverges first"
+    return "fc2conv verify --per-layer tells which layer diverges first"
 
 
 def first_layer(report: LayersReport) -> str:

@@ -16,8 +16,8 @@ from samples import by_layer, different, inspected, integers, left, without_an_o
 
 from fc2conv_cli import convert, inspect, verify
 from fc2conv_cli.layout.solve import Wishes
-from fc2conv_cli.reports.errors import ErrorReport
-from fc2conv_cli.reports.errors import render as render_error
+from fc2conv_cli.reports.error_report import ErrorReport
+from fc2conv_cli.reports.error_report import render as render_error
 from fc2conv_cli.reports.formats import Format
 from fc2conv_cli.reports.json import render
 from fc2conv_cli.reports.judge import judge

@@ -12,7 +12,7 @@ from samples import NASTY
 from test_report_command import fc2conv
 
 from fc2conv_cli.errors import ModelNotFoundError
-from fc2conv_cli.reports.errors import ErrorReport, leave, render
+from fc2conv_cli.reports.error_report import ErrorReport, leave, render
 from fc2conv_cli.reports.formats import Format
 
 
