@@ -55,7 +55,7 @@ def headline(report: Report) -> str:
     if isinstance(report, VerifyReport):
         return f"{report.converted} against {report.original}: {verdict(report)}"
     plan = summarise(report.plan)
-    status = "" if isinstance(report, InspectionReport) else f": {report.status}"
+    status = "" if isinstance(report, InspectionReport) else f": {_became(report)}"
     return f"{report.model}: {plan.found} fully connected, {len(plan.layers)} to convolutions{status}"
 
 
@@ -65,8 +65,22 @@ def passed(report: Report) -> bool:
 
 
 def _conversion(report: ConversionReport) -> Case:
-    said = report.status if report.output is None else f"{report.status}: {report.output}"
-    return Case("conversion", str(report.model), "passed" if report.passed else "failed", said, report.notes)
+    outcome: Outcome = "passed" if report.passed else "failed"
+    return Case("conversion", str(report.model), outcome, _became(report), report.notes)
+
+
+def _became(report: ConversionReport) -> str:
+    """What became of a conversion, in one line."""
+    if report.output is not None:
+        return f"{report.status}: {report.output}"
+    agrees = report.verification is not None and report.verification.agrees
+    different = "the export does not agree with PyTorch" if agrees else "the result does not agree with the original"
+    said = {
+        "different": f"DIFFERENT, {different}; nothing written",
+        "layers left": "a layer would be left (--strict); nothing written",
+        "planned": "dry run, nothing written",
+    }
+    return said.get(report.status, report.status)
 
 
 def _layers(report: ConversionReport | InspectionReport) -> Iterator[Case]:

@@ -37,6 +37,8 @@ def verdict(report: VerifyReport) -> str:
 
 def ran(report: VerifyReport) -> str:
     """In what, how often, and on which inputs the models ran."""
+    if not report.runs:
+        return f"no run was compared ({report.engine})"
     sizes = "; ".join(", ".join(f"{name}={size}" for name, size in case.items()) for case in report.cases if case)
     at = f" at {sizes}" if sizes else ""
     inputs = f"seed {report.seed}{at}" if report.data is None else f"inputs from {report.data}"
@@ -103,7 +105,7 @@ def rounded_up(value: float) -> str:
 
 def which_layer(report: VerifyReport) -> str:
     """How to find the layer where outputs begin to differ; nothing if it was looked for, or is of no use."""
-    numbers = any(not report.lets_pass(output) and not output.failures for output in report.outputs)
+    numbers = any(output.verdict == "different" and not output.failures for output in report.outputs)
     if report.agrees or report.failures or report.per_layer is not None or not numbers:
         return ""
     return "fc2conv verify --per-layer tells which layer diverges first"

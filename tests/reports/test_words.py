@@ -8,7 +8,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from samples import by_layer, different, ill_conditioned, written
+from samples import by_layer, different, ill_conditioned, without_an_output, written
 
 from fc2conv_cli.reports import words
 from fc2conv_cli.reports.formats import Format, render
@@ -28,7 +28,7 @@ def plain(text: str) -> str:
     return text
 
 
-@pytest.mark.parametrize("output_format", set(Format) - {Format.json})
+@pytest.mark.parametrize("output_format", [f for f in Format if f is not Format.json])
 def test_the_first_layer_and_the_inputs_are_in_every_format(wrong: Any, output_format: Format) -> None:
     text = plain(render(wrong, output_format, verbose=False, **PLAIN))
     assert "first layer that diverges: MatMul2: MatMul+Add -> Conv 1x1, [" in text
@@ -77,7 +77,7 @@ def test_github_names_the_layer_in_an_annotation_of_its_own(wrong: Any, tmp_path
     assert lines[1].startswith("::notice ")
 
 
-@pytest.mark.parametrize("output_format", set(Format) - {Format.json})
+@pytest.mark.parametrize("output_format", [f for f in Format if f is not Format.json])
 @pytest.mark.parametrize("accepted", [False, True])
 def test_advice_is_given_until_it_was_taken(tmp_path: Path, output_format: Format, accepted: bool) -> None:
     report = ill_conditioned(tmp_path, accept_ill_conditioned=accepted)
@@ -119,6 +119,7 @@ def test_which_layer_is_asked_for_where_it_helps(tmp_path: Path, wrong: Any) -> 
     assert "--per-layer" in words.which_layer(different(tmp_path))
     assert words.which_layer(wrong) == ""
     assert words.which_layer(different(tmp_path, 1.0)) == ""
+    assert words.which_layer(ill_conditioned(tmp_path)) == ""
     verification = written(tmp_path).verification
     assert words.which_layer(verification) == ""
 
@@ -127,3 +128,7 @@ def test_units_in_the_last_place_are_whole_numbers(wrong: Any) -> None:
     assert type(wrong.outputs[0].measures.max_ulp) is int
     assert '"max_ulp": ' in (text := render(wrong, Format.json, verbose=False, **PLAIN))
     assert "." not in text.split('"max_ulp": ')[1].split(",")[0]
+
+
+def test_where_nothing_ran_that_is_said(tmp_path: Path) -> None:
+    assert words.ran(without_an_output(tmp_path)) == "no run was compared (onnxruntime)"
