@@ -56,7 +56,7 @@ class Judging:
             "--atol",
             metavar="[OUTPUT=]NUMBER",
             parser=_tolerance,
-            help="Absolute tolerance of float outputs. Default: by dtype.",
+            help="Absolute tolerance of float outputs. Default: by dtype, or as in the saved report.",
         ),
     ] = None
     rtol: Annotated[
