@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 from fc2conv_cli.pipeline.records import Status
 from fc2conv_cli.reports.json import VERSION
+from fc2conv_cli.verification.layer_report import Basis
 from fc2conv_cli.verification.report import Verdict
 
 Schema = dict[str, Any]
@@ -124,6 +125,31 @@ DEFINITIONS: Schema = {
         notes=TEXTS,
         export=said(or_null(ref("verification")), "Of a PyTorch model: the plain export against PyTorch."),
     ),
+    "layer_deviation": record(
+        "A converted layer beside the original's, over all runs.",
+        name=said(TEXT, "The layer; the value, where files have no notes of fc2conv."),
+        spelling=said(TEXT, "How the original writes it."),
+        becomes=TEXT,
+        input_shape=said(or_null(array(COUNT)), "In the run that deviates most."),
+        output_shape=or_null(array(COUNT)),
+        dtype=TEXT,
+        diverges=said(FLAG, "Whether the layer itself is outside of tolerance."),
+        atol=MEASURE,
+        rtol=MEASURE,
+        entire=said(or_null(ref("judged_deviation")), "Both whole models on the same inputs."),
+        single=said(or_null(ref("judged_deviation")), "The layer alone, on the original's own input."),
+        noise=said(or_null(MEASURE), "How much the original's own value moves by rounding."),
+        rounding=said(FLAG, "Whether entire is outside of tolerance by no more than rounding explains."),
+        notes=TEXTS,
+    ),
+    "judged_deviation": record("A deviation, and whether it is within tolerance.", passed=FLAG, **DEVIATION),
+    "error": record(
+        "Why there is no result.",
+        kind=said(TEXT, "Class of the error."),
+        message=said(TEXT, "What is wrong, and where."),
+        hint=said(TEXT, "What to do about it; may be empty."),
+        exit_code={"const": 2},
+    ),
     "layer": record(
         "A fully connected layer that becomes a convolution.",
         name=TEXT,
@@ -190,6 +216,26 @@ def report(command: str, description: str, **fields: Schema) -> Schema:
     return record(description, version={"const": VERSION}, command={"const": command}, **fields)
 
 
+def with_layers(verification: Schema) -> Schema:
+    """A comparison that may also have been made layer by layer: those fields are there all, or none is."""
+    fields = {
+        "per_layer": said(array(ref("layer_deviation")), "In the order of the original graph; only with --per-layer."),
+        "per_layer_basis": said({"enum": list(get_args(Basis))}, "What told which values belong together."),
+        "per_layer_engine": TEXT,
+        "per_layer_runs": COUNT,
+        "per_layer_notes": TEXTS,
+        "first_to_diverge": said(or_null(TEXT), "Name of the first layer that diverges."),
+    }
+    together = {name: list(fields) for name in fields}
+    return {**verification, "properties": {**verification["properties"], **fields}, "dependentRequired": together}
+
+
+def error() -> Schema:
+    """The report of a command that could not do its work."""
+    command = {"enum": ["convert", "verify", "inspect", "report"]}
+    return record("Exit code 2.", version={"const": VERSION}, command=command, error=ref("error"))
+
+
 def conversion() -> Schema:
     """The report of ``fc2conv convert``."""
     return report(
@@ -215,12 +261,13 @@ def schema() -> Schema:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"Report of fc2conv, version {VERSION}",
-        "description": "What fc2conv convert, verify and inspect write with --output-format json. Numbers that JSON "
+        "description": "What fc2conv writes with --output-format json, or why it could not. Numbers that JSON "
         "cannot hold are the strings inf, -inf and nan. A later fc2conv may add fields.",
         "oneOf": [
             conversion(),
-            report("verify", verification["description"], **verification["properties"]),
+            with_layers(report("verify", verification["description"], **verification["properties"])),
             report("inspect", "What fc2conv inspect found.", model=TEXT, **PLAN),
+            error(),
         ],
         "$defs": DEFINITIONS,
     }

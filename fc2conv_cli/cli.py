@@ -17,14 +17,14 @@ import typer
 
 from fc2conv_cli import __version__
 from fc2conv_cli.errors import FC2ConvError, OutputFileError, UsageError
-from fc2conv_cli.options.comparing import Comparing
+from fc2conv_cli.options.comparing import Comparing, Judging
 from fc2conv_cli.options.groups import with_groups
 from fc2conv_cli.options.layers import FreezeOption, Layers, UnverifiableOption
 from fc2conv_cli.options.pytorch import PANEL, PyTorch
 from fc2conv_cli.options.reporting import Reporting
 from fc2conv_cli.progress import following
+from fc2conv_cli.reports.command import ReportingCommand
 from fc2conv_cli.reports.formats import add_to_job, render
-from fc2conv_cli.settings.command import ConfiguredCommand
 
 if TYPE_CHECKING:
     from fc2conv_cli.pipeline.records import ConversionReport, InspectionReport
@@ -66,7 +66,7 @@ def _root(
     pass
 
 
-@app.command("convert", cls=ConfiguredCommand)
+@app.command("convert", cls=ReportingCommand)
 @with_groups
 def convert_command(
     model: Annotated[
@@ -123,7 +123,7 @@ def convert_command(
     raise typer.Exit(OK if report.passed else NEGATIVE)
 
 
-@app.command("verify", cls=ConfiguredCommand)
+@app.command("verify", cls=ReportingCommand)
 @with_groups
 def verify_command(
     original: Annotated[
@@ -161,7 +161,7 @@ def verify_command(
     raise typer.Exit(OK if report.passed else NEGATIVE)
 
 
-@app.command("inspect", cls=ConfiguredCommand)
+@app.command("inspect", cls=ReportingCommand)
 @with_groups
 def inspect_command(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="The model, ONNX or PyTorch.", show_default=False)],
@@ -178,19 +178,14 @@ def inspect_command(
     _show(report, reporting)
 
 
-@app.command("report", cls=ConfiguredCommand)
+@app.command("report", cls=ReportingCommand)
 @with_groups
 def report_command(
     file: Annotated[
         Path,
         typer.Argument(metavar="FILE", help="A report that --output-format json wrote.", show_default=False),
     ],
-    atol: Annotated[
-        float | None, typer.Option(min=0, help="Judge float outputs by this absolute tolerance instead.")
-    ] = None,
-    rtol: Annotated[
-        float | None, typer.Option(min=0, help="Judge float outputs by this relative tolerance instead.")
-    ] = None,
+    judging: Judging = Judging(),  # noqa: B008  the options of the group
     reporting: Reporting = Reporting(),  # noqa: B008
 ) -> None:
     """Write a saved report in another format, or judge it by other tolerances, without running anything."""
@@ -201,7 +196,7 @@ def report_command(
     from fc2conv_cli.reports.from_json import read
     from fc2conv_cli.reports.judge import judge
 
-    report = judge(read(file), atol, rtol)
+    report = judge(read(file), judging.judgement())
     _show(report, reporting)
     raise typer.Exit(OK if passed(report) else NEGATIVE)
 
@@ -241,7 +236,7 @@ def config_command(
 
 
 def _show(report: ConversionReport | InspectionReport | VerifyReport, to: Reporting) -> None:
-    add_to_job(report, to.output_format)
+    add_to_job(report, to.output_format, verbose=to.verbose)
     if to.quiet and to.output_file is None:
         return
     terminal = to.output_file is None and sys.stdout.isatty()

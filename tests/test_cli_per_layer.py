@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from command_line import fc2conv
 from helpers import save
 from layer_models import pair, with_wrong_weight
 from networks import mlp
-from test_cli import fc2conv
 
 
 def test_the_wrong_layer_is_named_and_the_exit_code_is_1(tmp_path: Path) -> None:

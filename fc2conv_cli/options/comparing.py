@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from fc2conv_cli.verification.judgement import Judgement
     from fc2conv_cli.verification.settings import Settings
 
 _PANEL = "Comparison"
@@ -43,18 +44,16 @@ def _tolerance(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Comparing:
-    """How to compare two models."""
+class Judging:
+    """What outputs are held to; what is not given is as it was, in a saved report, or the default, in a comparison."""
 
-    samples: Annotated[int, _option("--samples", min=1, help="Random inputs for each choice of dynamic sizes.")] = 4
-    seed: Annotated[int, _option("--seed", min=0, help="Seed of the random inputs.")] = 0
     atol: Annotated[
         list[str] | None,
         _option(
             "--atol",
             metavar="[OUTPUT=]NUMBER",
             parser=_tolerance,
-            help="Absolute tolerance of float outputs. Default: by dtype.",
+            help="Absolute tolerance of float outputs. Default: by dtype, or as in the saved report.",
         ),
     ] = None
     rtol: Annotated[
@@ -67,12 +66,33 @@ class Comparing:
         ),
     ] = None
     elementwise: Annotated[
-        bool, _option("--elementwise", help="Hold each element to atol + rtol * |its own reference|, as numpy does.")
-    ] = False
+        bool | None,
+        _option("--elementwise", help="Hold each element to atol + rtol * |its own reference|, as numpy does."),
+    ] = None
     accept_ill_conditioned: Annotated[
-        bool,
+        bool | None,
         _option("--accept-ill-conditioned", help="Let pass what is within 4 times the model's own rounding noise."),
-    ] = False
+    ] = None
+
+    def judgement(self) -> Judgement:
+        """The same for the library.
+
+        Raises:
+            UsageError: Something cannot be read, or contradicts itself.
+        """
+        from fc2conv_cli.verification.judgement import Judgement
+        from fc2conv_cli.verification.settings import parse_tolerances
+
+        tolerances = parse_tolerances(self.atol or (), self.rtol or ())
+        return Judgement(*tolerances, self.elementwise, self.accept_ill_conditioned)
+
+
+@dataclass(frozen=True)
+class Comparing(Judging):
+    """How to compare two models."""
+
+    samples: Annotated[int, _option("--samples", min=1, help="Random inputs for each choice of dynamic sizes.")] = 4
+    seed: Annotated[int, _option("--seed", min=0, help="Seed of the random inputs.")] = 0
     data: Annotated[
         Path | None,
         _option("--inputs", metavar="PATH", help="Inputs to compare on: .npz, .npy, or a folder of them or test data."),
@@ -100,20 +120,20 @@ class Comparing:
             UsageError: Something cannot be read, or contradicts itself.
         """
         from fc2conv_cli.verification.feeding import Feeding, parse_dims, parse_ranges
-        from fc2conv_cli.verification.settings import Settings, parse_tolerances
+        from fc2conv_cli.verification.settings import Settings
 
-        atol, rtol, outputs = parse_tolerances(self.atol or (), self.rtol or ())
+        judgement = self.judgement()
         ranges = parse_ranges(self.range_ or ())
         feeding = Feeding(self.data, parse_dims(self.dim or ()), (), self.distribution.value, ranges)
         return Settings(
             self.samples,
             self.seed,
-            atol,
-            rtol,
+            judgement.atol,
+            judgement.rtol,
             reference,
-            outputs,
-            self.elementwise,
-            self.accept_ill_conditioned,
+            judgement.outputs,
+            bool(judgement.elementwise),
+            bool(judgement.accept_ill_conditioned),
             feeding,
             self.low_memory,
         )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from fc2conv_cli.pipeline.records import ConversionReport, InspectionReport
+from fc2conv_cli.reports.words import by_layer, element, figures, ill_conditioned, number, rounded_up, verdict
 from fc2conv_cli.summary import LayerSummary, SkipSummary, summarise
 from fc2conv_cli.verification.report import OutputReport, VerifyReport
 
@@ -25,6 +26,8 @@ class Case:
         outcome: What came of it; ``skipped`` is what nothing was required of.
         message: The finding in one line, with its numbers.
         details: More lines.
+        figures: What else was measured, by name; it decides nothing.
+        accepted: Whether it passed only because what is ill-conditioned was to be accepted.
     """
 
     suite: str
@@ -32,6 +35,8 @@ class Case:
     outcome: Outcome
     message: str
     details: tuple[str, ...] = ()
+    figures: Mapping[str, str] = field(default_factory=dict)
+    accepted: bool = False
 
 
 def cases(report: Report) -> tuple[Case, ...]:
@@ -48,10 +53,9 @@ def cases(report: Report) -> tuple[Case, ...]:
 def headline(report: Report) -> str:
     """The report in one line."""
     if isinstance(report, VerifyReport):
-        verdict = "the same" if report.passed else "NOTHING COMPARED" if report.holds else "DIFFERENT"
-        return f"{report.converted} against {report.original}: {verdict}"
+        return f"{report.converted} against {report.original}: {verdict(report)}"
     plan = summarise(report.plan)
-    status = "" if isinstance(report, InspectionReport) else f": {report.status}"
+    status = "" if isinstance(report, InspectionReport) else f": {_became(report)}"
     return f"{report.model}: {plan.found} fully connected, {len(plan.layers)} to convolutions{status}"
 
 
@@ -60,19 +64,23 @@ def passed(report: Report) -> bool:
     return isinstance(report, InspectionReport) or report.passed
 
 
-def number(value: float) -> str:
-    """Three digits."""
-    return "0" if value == 0 else f"{value:.3g}"
-
-
-def element(value: float | str | None) -> str:
-    """An element of a tensor."""
-    return "" if value is None else value if isinstance(value, str) else f"{value:.7g}"
-
-
 def _conversion(report: ConversionReport) -> Case:
-    said = report.status if report.output is None else f"{report.status}: {report.output}"
-    return Case("conversion", str(report.model), "passed" if report.passed else "failed", said, report.notes)
+    outcome: Outcome = "passed" if report.passed else "failed"
+    return Case("conversion", str(report.model), outcome, _became(report), report.notes)
+
+
+def _became(report: ConversionReport) -> str:
+    """What became of a conversion, in one line."""
+    if report.output is not None:
+        return f"{report.status}: {report.output}"
+    agrees = report.verification is not None and report.verification.agrees
+    different = "the export does not agree with PyTorch" if agrees else "the result does not agree with the original"
+    said = {
+        "different": f"DIFFERENT, {different}; nothing written",
+        "layers left": "a layer would be left (--strict); nothing written",
+        "planned": "dry run, nothing written",
+    }
+    return said.get(report.status, report.status)
 
 
 def _layers(report: ConversionReport | InspectionReport) -> Iterator[Case]:
@@ -97,11 +105,23 @@ def _verification(report: VerifyReport) -> Iterator[Case]:
     yield from _comparison(report, "outputs")
 
 
+def comparisons(report: Report) -> dict[str, VerifyReport]:
+    """The comparisons in a report, by the suite that their cases are in."""
+    last = report if isinstance(report, VerifyReport) else None
+    if isinstance(report, ConversionReport):
+        last = report.verification
+    if last is None:
+        return {}
+    return {"outputs": last} if last.export is None else {"export": last.export, "outputs": last}
+
+
 def _comparison(report: VerifyReport, suite: str) -> Iterator[Case]:
     for failure in report.failures:
-        yield Case(suite, "the model as a whole", "failed", failure)
+        yield Case(suite, "the model as a whole", "failed", failure, by_layer(report))
     for output in report.outputs:
-        yield Case(suite, output.name, _outcome(report, output), _finding(output), _details(output))
+        accepted = output.verdict == "ill-conditioned" and report.accepts_ill_conditioned
+        details = _details(report, output)
+        yield Case(suite, output.name, _outcome(report, output), _finding(output), details, figures(output), accepted)
 
 
 def _outcome(report: VerifyReport, output: OutputReport) -> Outcome:
@@ -116,20 +136,24 @@ def _finding(output: OutputReport) -> str:
     worst, gate = output.worst, output.tolerance
     if worst is None:
         return f"output {output.name!r} was not compared"
-    allowed = output.allowed
+    size = "|ref| there" if gate.elementwise else f"max |ref| {number(worst.max_reference)}"
     verdict = "; ill-conditioned" if output.verdict == "ill-conditioned" else ""
     return (
-        f"output {output.name!r} ({output.dtype}): max |delta| {number(worst.max_abs)}, allowed {number(allowed)} "
-        f"(atol {number(gate.atol)} + rtol {number(gate.rtol)} * max |ref| {number(worst.max_reference)}){verdict}"
+        f"output {output.name!r} ({output.dtype}): max |delta| {number(worst.max_abs)}, allowed "
+        f"{number(output.allowed)} (atol {number(gate.atol)} + rtol {number(gate.rtol)} * {size}){verdict}"
     )
 
 
-def _details(output: OutputReport) -> tuple[str, ...]:
+def _details(report: VerifyReport, output: OutputReport) -> tuple[str, ...]:
     lines = [f"output {output.name!r} {failure}" for failure in output.failures[1:]]
     worst = output.worst
     if worst is not None and worst.index is not None:
         original, converted = element(worst.reference), element(worst.converted)
         lines.append(f"at {list(worst.index)}: original {original}, converted {converted}")
-    if not output.passed and not output.failures and "float" in output.dtype and math.isfinite(output.rtol_to_pass):
-        lines.append(f"rtol needed to pass: {number(output.rtol_to_pass * 1.001)}")
+    if said := ill_conditioned(output, accepted=report.accepts_ill_conditioned):
+        lines.append(said)
+    if not report.lets_pass(output):
+        if not output.failures and "float" in output.dtype and math.isfinite(output.rtol_to_pass):
+            lines.append(f"rtol needed to pass: {rounded_up(output.rtol_to_pass)}")
+        lines += by_layer(report)
     return (*lines, *output.notes)

@@ -107,6 +107,10 @@ class Fields:
         """A list of integers."""
         return tuple(self._whole(item, place) for place, item in self._items(name))
 
+    def wholes_or_none(self, name: str) -> tuple[int, ...] | None:
+        """A list of integers, or null."""
+        return None if self._value(name) is None else self.wholes(name)
+
     def shape_or_none(self, name: str) -> tuple[int | str | None, ...] | None:
         """A list of sizes that may be unknown, or null."""
         if self._value(name) is None:

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from fc2conv_cli.reports.cases import Report
 
 
+JSON_VERSION = 1
+"""Raised when a field changes its meaning or goes; new fields do not raise it."""
+
+
 class Format(StrEnum):
     """How a report is written."""
 
@@ -29,7 +33,7 @@ def render(report: Report, output_format: Format, *, width: int | None, color: b
         output_format: How to write it.
         width: As for `fc2conv_cli.reports.console.render`, and only for it.
         color: Likewise.
-        verbose: Likewise.
+        verbose: Whether to list every layer, as text and as Markdown.
     """
     if output_format is Format.json:
         from fc2conv_cli.reports.json import render as render_json
@@ -38,7 +42,7 @@ def render(report: Report, output_format: Format, *, width: int | None, color: b
     if output_format is Format.markdown:
         from fc2conv_cli.reports.markdown_report import render as render_markdown
 
-        return render_markdown(report)
+        return render_markdown(report, verbose=verbose)
     if output_format is Format.junit:
         from fc2conv_cli.reports.junit import render as render_junit
 
@@ -52,10 +56,10 @@ def render(report: Report, output_format: Format, *, width: int | None, color: b
     return render_text(report, width=width, color=color, verbose=verbose)
 
 
-def add_to_job(report: Report, output_format: Format) -> None:
+def add_to_job(report: Report, output_format: Format, *, verbose: bool = False) -> None:
     """What a format does beside what it prints: ``github`` adds to the summary of the job, where there is one."""
     named = os.environ.get("GITHUB_STEP_SUMMARY")
     if output_format is Format.github and named:
         from fc2conv_cli.reports.github import append_summary
 
-        append_summary(report, Path(named))
+        append_summary(report, Path(named), verbose=verbose)

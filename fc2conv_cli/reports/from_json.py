@@ -13,17 +13,18 @@ from fc2conv_cli.layout.interface import InterfaceChange
 from fc2conv_cli.layout.nodes import LayoutCount
 from fc2conv_cli.layout.stretches import Stretch
 from fc2conv_cli.pipeline.records import ConversionReport, InspectionReport, Status
+from fc2conv_cli.reports.error_report import ErrorReport, SavedError
 from fc2conv_cli.reports.fields import Fields
 from fc2conv_cli.reports.json import VERSION
+from fc2conv_cli.reports.layers_from_json import deviation, layers
 from fc2conv_cli.sizes import Size, shape_of
 from fc2conv_cli.summary import LayerSummary, PlanSummary, SkipSummary
 from fc2conv_cli.verification.cost import Cost
 from fc2conv_cli.verification.extremes import least_rtol, worst_of
 from fc2conv_cli.verification.measures import Measures
-from fc2conv_cli.verification.metrics import Deviation, Tolerance
+from fc2conv_cli.verification.metrics import Tolerance
 from fc2conv_cli.verification.report import OutputReport, VerifyReport
 
-_BY_LAYER = "the report also holds a comparison layer by layer (per_layer), which is not written again"
 _KINDS = ("convert", "verify", "inspect")
 
 
@@ -46,9 +47,13 @@ def read(path: Path) -> ConversionReport | InspectionReport | VerifyReport:
 
     Raises:
         ReportFileError: There is no such file, it is no JSON, no report of fc2conv, or of a later version.
+        SavedError: It tells of an error.
     """
     fields = Fields(path, _parsed(path))
-    return _record(fields, _kind(path, fields))
+    kind = _kind(path, fields)
+    if fields.has("error"):
+        raise SavedError(_error(fields.object("error"), kind))
+    return _record(fields, kind)
 
 
 def _parsed(path: Path) -> Any:
@@ -71,7 +76,12 @@ def _kind(path: Path, fields: Fields) -> str:
         raise ReportFileError(path, f"is a report of version {version}; this fc2conv reads {VERSION}", hint=hint)
     if version < 1:
         raise ReportFileError(path, f"version is {version}, and there is no such version")
-    return fields.choice("command", _KINDS)
+    return fields.choice("command", (*_KINDS, "report") if fields.has("error") else _KINDS)
+
+
+def _error(fields: Fields, command: str) -> ErrorReport:
+    kind, message, hint = (fields.text(name) for name in ("kind", "message", "hint"))
+    return ErrorReport(command, kind, message, hint, fields.whole("exit_code"))
 
 
 def _record(fields: Fields, kind: str) -> ConversionReport | InspectionReport | VerifyReport:
@@ -186,13 +196,14 @@ def _verification(fields: Fields) -> VerifyReport:
         fields.whole("runs"),
         tuple(map(_output, fields.objects("outputs"))),
         fields.texts("failures"),
-        (*fields.texts("notes"), *((_BY_LAYER,) if fields.has("per_layer") else ())),
+        fields.texts("notes"),
         fields.text("engine"),
         None if export is None else _verification(export),
         data=fields.path_or_none("inputs"),
         accepts_ill_conditioned=fields.flag("accepts_ill_conditioned"),
         original_cost=_cost(fields.object_or_none("original_cost")),
         converted_cost=_cost(fields.object_or_none("converted_cost")),
+        per_layer=layers(fields),
     )
 
 
@@ -210,7 +221,7 @@ def _sizes(fields: Fields) -> list[dict[str, int]]:
 def _output(fields: Fields) -> OutputReport:
     """An output; its verdict is worked out again from what was measured, as the verdict of a run is."""
     tolerance = Tolerance(fields.measure("atol"), fields.measure("rtol"), fields.flag("elementwise"))
-    extremes = tuple(map(_deviation, fields.objects("extremes")))
+    extremes = tuple(map(deviation, fields.objects("extremes")))
     return OutputReport(
         fields.text("name"),
         fields.text("dtype"),
@@ -238,19 +249,4 @@ def _measures(fields: Fields | None) -> Measures | None:
         fields.number("sqnr_db"),
         fields.whole_or_none("max_ulp"),
         fields.measure_or_none("top1"),
-    )
-
-
-def _deviation(fields: Fields) -> Deviation:
-    """A run's deviation, not judged yet."""
-    return Deviation(
-        fields.measure("max_abs"),
-        fields.measure("max_reference"),
-        None if fields.shape_or_none("index") is None else fields.wholes("index"),
-        fields.value("reference"),
-        fields.value("converted"),
-        False,
-        fields.measure("nans"),
-        fields.measure("infinities"),
-        fields.measure_or_none("elementwise_rtol"),
     )

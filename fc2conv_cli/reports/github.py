@@ -6,52 +6,53 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fc2conv_cli.errors import OutputFileError
-from fc2conv_cli.reports.cases import Case, Report, cases, headline, passed
+from fc2conv_cli.reports import words
+from fc2conv_cli.reports.cases import Case, Report, cases, comparisons, headline, passed
 from fc2conv_cli.reports.markdown_report import render as render_markdown
+from fc2conv_cli.reports.workflow_commands import command
+from fc2conv_cli.verification.report import VerifyReport
 
 
 def render(report: Report) -> str:
     """One annotation for each case that did not pass, and one for the whole. The runner reads them from stdout."""
-    lines = [_annotation(case) for case in _telling(report)]
-    whole = command("notice" if passed(report) else "error", headline(report), title="fc2conv")
+    lines = [*map(_annotation, _telling(report)), *_first_layer(report)]
+    said = [headline(report), *(words.ran(compared) for compared in comparisons(report).values())]
+    if isinstance(report, VerifyReport):
+        said += [line for line in (words.what_would_pass(report), words.which_layer(report)) if line]
+    whole = command("notice" if passed(report) else "error", "\n".join(said), title="fc2conv")
     return "".join(f"{line}\n" for line in (*lines, whole))
 
 
-def append_summary(report: Report, path: Path) -> None:
+def append_summary(report: Report, path: Path, *, verbose: bool = False) -> None:
     """Add the report to the file that GitHub names in ``GITHUB_STEP_SUMMARY``.
 
     Raises:
         OutputFileError: The system refuses it.
     """
     try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(render_markdown(report) + "\n")
+        with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(render_markdown(report, verbose=verbose) + "\n")
     except OSError as error:
         problem = f"the job's summary cannot be written ({error.strerror})"
         raise OutputFileError(path, problem, hint="GITHUB_STEP_SUMMARY names it; unset it to do without.") from error
 
 
-def command(kind: str, message: str, **properties: str) -> str:
-    """A workflow command: ``::error title=what::message``, escaped as the runner unescapes it."""
-    listed = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
-    return f"::{kind} {listed}::{_data(message)}"
-
-
 def _telling(report: Report) -> Iterator[Case]:
-    """What did not pass, failures first: GitHub shows ten annotations of a kind."""
+    """What did not pass as it should, failures first: GitHub shows ten annotations of a kind."""
     found = cases(report)
     yield from (case for case in found if case.outcome == "failed" and case.suite != "conversion")
+    yield from (case for case in found if case.accepted)
     yield from (case for case in found if case.outcome == "skipped")
 
 
 def _annotation(case: Case) -> str:
-    kind = "error" if case.outcome == "failed" else "notice"
+    kind = "error" if case.outcome == "failed" else "warning" if case.accepted else "notice"
     return command(kind, "\n".join((case.message, *case.details)), title=f"fc2conv: {case.suite}, {case.name}")
 
 
-def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+def _first_layer(report: Report) -> Iterator[str]:
+    """The first layer that diverges, as an error where the outputs differ, and a warning where they do not."""
+    for compared in comparisons(report).values():
+        if compared.per_layer is not None and (first := compared.per_layer.first) is not None:
+            kind = "warning" if compared.agrees else "error"
+            yield command(kind, "\n".join(words.by_layer(compared)), title=f"fc2conv: layer, {first.name}")

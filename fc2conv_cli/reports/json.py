@@ -10,14 +10,14 @@ from typing import Any
 from fc2conv_cli.layout.nodes import LayoutCount
 from fc2conv_cli.pipeline.records import ConversionReport, InspectionReport
 from fc2conv_cli.records import Plan
+from fc2conv_cli.reports.formats import JSON_VERSION
 from fc2conv_cli.sizes import Shape
 from fc2conv_cli.summary import LayerSummary, PlanSummary, SkipSummary, summarise
 from fc2conv_cli.verification.layer_report import LayerReport, LayersReport
 from fc2conv_cli.verification.metrics import Deviation
 from fc2conv_cli.verification.report import OutputReport, VerifyReport
 
-VERSION = 1
-"""Raised when a field changes its meaning or goes; new fields do not raise it."""
+VERSION = JSON_VERSION
 
 
 def render(report: ConversionReport | InspectionReport | VerifyReport) -> str:

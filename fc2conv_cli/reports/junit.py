@@ -2,38 +2,58 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from xml.etree import ElementTree as ET
 
-from fc2conv_cli.reports.cases import Case, Report, cases, headline
-
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 has no way to write, not even escaped."""
+from fc2conv_cli.reports.cases import Case, Report, cases, comparisons, headline
+from fc2conv_cli.reports.words import by_layer, costs, ran
+from fc2conv_cli.reports.xml_text import document, xml_text
+from fc2conv_cli.verification.report import VerifyReport
 
 
 def render(report: Report) -> str:
     """A report as JUnit XML, ending in a newline."""
     found = cases(report)
-    root = ET.Element("testsuites", {"name": _text(headline(report)), **_counts(found)})
+    root = ET.Element("testsuites", {"name": xml_text(headline(report)), **_counts(found)})
     for suite, members in groupby(found, key=lambda case: case.suite):
-        _suite(root, suite, list(members))
-    ET.indent(root)
-    return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
+        _suite(root, suite, list(members), comparisons(report).get(suite))
+    return document(root)
 
 
-def _suite(root: ET.Element, name: str, members: Sequence[Case]) -> None:
+def _suite(root: ET.Element, name: str, members: Sequence[Case], compared: VerifyReport | None) -> None:
     suite = ET.SubElement(root, "testsuite", {"name": f"fc2conv.{name}", **_counts(members)})
+    if compared is not None:
+        _properties(suite, _circumstances(compared))
     for case in members:
-        element = ET.SubElement(suite, "testcase", {"classname": f"fc2conv.{name}", "name": _text(case.name)})
-        lines = _text("\n".join((case.message, *case.details)))
+        element = ET.SubElement(suite, "testcase", {"classname": f"fc2conv.{name}", "name": xml_text(case.name)})
+        _properties(element, case.figures)
+        lines = xml_text("\n".join((case.message, *case.details)))
         if case.outcome == "failed":
-            ET.SubElement(element, "failure", {"message": _text(case.message), "type": name}).text = lines
+            ET.SubElement(element, "failure", {"message": xml_text(case.message), "type": name}).text = lines
         elif case.outcome == "skipped":
-            ET.SubElement(element, "skipped", {"message": _text(case.message)}).text = lines
+            ET.SubElement(element, "skipped", {"message": xml_text(case.message)}).text = lines
         else:
             ET.SubElement(element, "system-out").text = lines
+    if compared is not None:
+        said = (ran(compared), *costs(compared), *by_layer(compared), *compared.notes)
+        ET.SubElement(suite, "system-out").text = xml_text("\n".join(said))
+
+
+def _circumstances(report: VerifyReport) -> dict[str, str]:
+    """On what and in what the models were compared; the names are for machines."""
+    inputs = {"seed": str(report.seed)} if report.data is None else {"inputs": str(report.data)}
+    layers = report.per_layer
+    first = {} if layers is None or layers.first is None else {"first_to_diverge": layers.first.name}
+    models = {"original": str(report.original), "converted": str(report.converted)}
+    return {**models, "engine": report.engine, "runs": str(report.runs), **inputs, **first}
+
+
+def _properties(parent: ET.Element, values: Mapping[str, str]) -> None:
+    if values:
+        listed = ET.SubElement(parent, "properties")
+        for name, value in values.items():
+            ET.SubElement(listed, "property", {"name": name, "value": xml_text(value)})
 
 
 def _counts(found: Sequence[Case]) -> dict[str, str]:
@@ -44,8 +64,3 @@ def _counts(found: Sequence[Case]) -> dict[str, str]:
         "errors": "0",
         "skipped": str(outcomes.count("skipped")),
     }
-
-
-def _text(text: str) -> str:
-    """Names come from files, and may hold anything."""
-    return _NOT_XML.sub("\ufffd", text)

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fc2conv_cli.reports.lines import line, notes
+from fc2conv_cli.reports.words import first_layer, number
 from fc2conv_cli.verification.layer_report import LayerReport, LayersReport
 from fc2conv_cli.verification.metrics import Deviation
 
@@ -33,55 +35,23 @@ def show(console: Console, report: LayersReport, *, verbose: bool) -> None:
     what = "values of the same name" if report.basis == "names" else "layers"
     if report.layers:
         runs = f"{report.runs} {'run' if report.runs == 1 else 'runs'}"
-        _line(console, f"layer by layer in {report.engine}: {len(report.layers)} {what}, {runs}")
+        line(console, f"layer by layer in {report.engine}: {len(report.layers)} {what}, {runs}")
         rows = report.layers if verbose else _cut(report)
         console.print(_table(rows, report, console.width))
         if len(rows) < len(report.layers):
-            _line(console, f"  ... and {len(report.layers) - len(rows)} more (-v lists all)")
+            line(console, f"  ... and {len(report.layers) - len(rows)} more (-v lists all)")
         _plot(console, rows)
     for row in report.layers:
         for note in row.notes:
-            _line(console, f"{row.name}: {note}")
-    for note in report.notes:
-        _line(console, f"note: {note}")
-    if report.layers and report.runs:
-        _line(console, _conclusion(report))
-
-
-def beside_outputs(report: LayersReport, *, agrees: bool) -> str:
-    """What is to be said where layers and outputs do not tell the same; they decide nothing, the outputs do."""
-    if not report.layers or not report.runs or agrees == report.agrees:
-        return ""
-    if agrees:
-        return "the outputs agree all the same: on these inputs what diverges is lost before it reaches one"
-    return "the outputs differ all the same: the fault is behind the last layer, or other inputs show it (--seed)"
+            line(console, f"{row.name}: {note}")
+    notes(console, report.notes)
+    line(console, first_layer(report), style="green" if report.agrees else "bold red")
 
 
 def _cut(report: LayersReport) -> Sequence[LayerReport]:
     """The first rows, and the one that matters if it is further down."""
     rows, first = report.layers[:_LISTED_ROWS], report.first
     return rows if first is None or first in rows else (*rows[:-1], first)
-
-
-def _conclusion(report: LayersReport) -> Text:
-    first, what = report.first, "value" if report.basis == "names" else "layer"
-    if first is None:
-        left, rounding = sum(not row.measured for row in report.layers), sum(row.is_rounding for row in report.layers)
-        missing = f" ({left} not measured)" if left else ""
-        grown = f"; {rounding} outside of tolerance by rounding that grows in the original too" if rounding else ""
-        return Text(f"no {what} diverges{missing}{grown}", style="green")
-    change = first.spelling if first.spelling == first.becomes else f"{first.spelling} -> {first.becomes}"
-    reads = "" if first.reads is None else f"{list(first.reads)} -> "
-    writes = "" if first.writes is None else str(list(first.writes))
-    by = ", ".join(
-        f"{kind} {_number(d.max_abs)} ({_number(d.max_relative)} of max |ref|)"
-        for kind, d in (("single", first.single), ("entire", first.entire))
-        if d is not None
-    )
-    text = f"first {what} that diverges: {first.name}: {change}, {reads}{writes}, {by}"
-    if not first.diverges:
-        text += "; each layer agrees on the original's own input, so the fault is in what stands before this one"
-    return Text(text, style="bold red")
 
 
 def _table(rows: Sequence[LayerReport], report: LayersReport, width: int) -> Table:
@@ -104,18 +74,27 @@ def _table(rows: Sequence[LayerReport], report: LayersReport, width: int) -> Tab
     return table
 
 
-def _verdict(row: LayerReport) -> Text:
+def verdict(row: LayerReport) -> str:
+    """What came of a layer: ``inherited`` is a deviation that came in with its input."""
     if not row.measured:
-        return Text("not measured")
+        return "not measured"
     if row.diverges:
-        return Text("DIVERGES", style="bold red")
+        return "DIVERGES"
     if row.differs:
-        return Text("differs before", style="red")
-    return Text("rounding", style="yellow") if row.is_rounding else Text("same", style="green")
+        return "inherited"
+    return "rounding" if row.is_rounding else "same"
+
+
+_STYLES = {"DIVERGES": "bold red", "inherited": "red", "rounding": "yellow", "same": "green"}
+
+
+def _verdict(row: LayerReport) -> Text:
+    said = verdict(row)
+    return Text(said, style=_STYLES.get(said, ""))
 
 
 def _figures(deviation: Deviation | None) -> tuple[str, str]:
-    return ("", "") if deviation is None else (_number(deviation.max_abs), _number(deviation.max_relative))
+    return ("", "") if deviation is None else (number(deviation.max_abs), number(deviation.max_relative))
 
 
 def _shape(shape: tuple[int, ...] | None) -> str:
@@ -130,7 +109,7 @@ def _plot(console: Console, rows: Sequence[LayerReport]) -> None:
     low, high = _scale(shown)
     width = max(len(row.name) for row in shown)
     mark = "█" if console.is_terminal else "#"
-    _line(console, f"deviation / max |ref|, log scale from 1e{low:+03d} to 1e{high:+03d}; | is what is allowed")
+    line(console, f"deviation / max |ref|, log scale from 1e{low:+03d} to 1e{high:+03d}; | is what is allowed")
     for row in shown:
         name = row.name
         for kind, deviation in (("entire", row.entire), ("single", row.single)):
@@ -140,7 +119,7 @@ def _plot(console: Console, rows: Sequence[LayerReport]) -> None:
             excused = deviation.passed or (deviation is row.entire and row.is_rounding)
             style = "" if excused else "red"
             text = Text(f"{name:{width}}  {kind}  ") + Text(bar, style=style)
-            _line(console, text + Text(f"  {_number(deviation.max_relative)}"))
+            line(console, text + Text(f"  {number(deviation.max_relative)}"))
             name = ""
 
 
@@ -174,11 +153,3 @@ def _bar(length: int, limit: int, mark: str) -> str:
     if limit:
         cells[limit] = "|"
     return "".join(cells)
-
-
-def _number(value: float) -> str:
-    return "0" if value == 0 else f"{value:.3g}"
-
-
-def _line(console: Console, text: Text | str) -> None:
-    console.print(text if isinstance(text, Text) else Text(text), soft_wrap=True)

@@ -2,40 +2,60 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from fc2conv_cli.pipeline.records import ConversionReport
-from fc2conv_cli.reports.cases import Report, element, headline, number, passed
+from fc2conv_cli.reports.cases import Report, headline, passed
+from fc2conv_cli.reports.layers import verdict as layer_verdict
+from fc2conv_cli.reports.markdown_text import escaped
+from fc2conv_cli.reports.words import (
+    by_layer,
+    costs,
+    element,
+    figures,
+    ill_conditioned,
+    number,
+    ran,
+    what_would_pass,
+    which_layer,
+)
 from fc2conv_cli.sizes import format_shape
 from fc2conv_cli.summary import LayerSummary, PlanSummary, SkipSummary, summarise
+from fc2conv_cli.verification.layer_report import LayerReport, LayersReport
 from fc2conv_cli.verification.report import OutputReport, VerifyReport
 
 _LISTED_ROWS = 200
 """Rows before a table is cut: GitHub takes no summary of more than a megabyte. JSON has them all."""
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#|~!&$@])")
 
 
-def render(report: Report) -> str:
-    """A report as Markdown, ending in a newline."""
+def render(report: Report, *, verbose: bool = False) -> str:
+    """A report as Markdown, ending in a newline.
+
+    Args:
+        report: Any of the three reports.
+        verbose: Whether to list the layers that agree, too, and say what the models cost to run.
+    """
     mark = "✅" if passed(report) else "❌"
-    blocks = [f"### {mark} {_escaped(headline(report))}"]
+    blocks = [f"### {mark} {escaped(headline(report))}"]
     if isinstance(report, VerifyReport):
-        blocks += _verification(report)
+        blocks += _verification(report, verbose)
+        if report.per_layer is not None:
+            blocks += _layers(report.per_layer, by_layer(report), verbose)
+        blocks += _list(filter(None, [which_layer(report)]))
     else:
         blocks += _plan(summarise(report.plan))
         if isinstance(report, ConversionReport):
-            blocks += _outcome(report)
+            blocks += _outcome(report, verbose)
         blocks += _notes(report.notes)
     return "\n\n".join(blocks) + "\n"
 
 
-def _outcome(report: ConversionReport) -> Iterator[str]:
+def _outcome(report: ConversionReport, verbose: bool) -> Iterator[str]:
     if report.verification is not None:
-        yield from _verification(report.verification)
+        yield from _verification(report.verification, verbose)
     if report.output is not None:
         unverified = "" if report.verification is not None else ", **unverified**"
-        yield f"Written: {_escaped(str(report.output))}{unverified}"
+        yield f"Written: {escaped(str(report.output))}{unverified}"
 
 
 def _plan(plan: PlanSummary) -> Iterator[str]:
@@ -57,25 +77,50 @@ def _skip(skip: SkipSummary) -> Sequence[str]:
     return skip.name, skip.op_type, skip.code, skip.sentence, skip.advice
 
 
-def _verification(report: VerifyReport) -> Iterator[str]:
+def _verification(report: VerifyReport, verbose: bool) -> Iterator[str]:
     if report.export is not None:
         yield "**PyTorch against its plain export**"
-        yield from _comparison(report.export)
+        yield from _comparison(report.export, verbose)
         yield "**The export against the converted model**"
-    yield from _comparison(report)
+    yield from _comparison(report, verbose)
 
 
-def _comparison(report: VerifyReport) -> Iterator[str]:
+def _comparison(report: VerifyReport, verbose: bool) -> Iterator[str]:
     columns = ("output", "type", "max abs delta", "allowed", "of max abs ref", "at", "original", "converted", "verdict")
     if report.outputs:
         yield _table(columns, map(_output, report.outputs))
     failures = [f"output {o.name!r} {failure}" for o in report.outputs for failure in o.failures]
-    yield from _list(f"**{_escaped(failure)}**" for failure in (*failures, *report.failures))
+    yield from _list(f"**{escaped(failure)}**" for failure in (*failures, *report.failures))
+    accepted = report.accepts_ill_conditioned
+    advice = [f"output {o.name!r}: {said}" for o in report.outputs if (said := ill_conditioned(o, accepted=accepted))]
+    advice += [said for said in (what_would_pass(report),) if said]
+    yield from _notes(advice)
+    said = ran(report)
+    yield escaped(f"{said[0].upper()}{said[1:]}.")
+    rows = {output.name: found for output in report.outputs if (found := figures(output))}
+    if rows:
+        yield _table(("output", *next(iter(rows.values()))), ((name, *found.values()) for name, found in rows.items()))
     notes = [f"output {o.name!r}: {note}" for o in report.outputs for note in o.notes]
-    sizes = "; ".join(", ".join(f"{name}={size}" for name, size in case.items()) for case in report.cases if case)
-    at = f" at {sizes}" if sizes else ""
-    yield _escaped(f"Compared in {report.engine}: {report.runs} runs, seed {report.seed}{at}.")
-    yield from _notes((*notes, *report.notes))
+    yield from _notes((*(costs(report) if verbose else ()), *notes, *report.notes))
+
+
+def _layers(report: LayersReport, conclusion: Sequence[str], verbose: bool) -> Iterator[str]:
+    """What the layers come to, and those that are outside of tolerance, or all."""
+    differing = [row for row in report.layers if row.differs]
+    count = f"{len(differing)} of {len(report.layers)} outside of tolerance"
+    yield f"**Layer by layer in {escaped(report.engine)}**: {count}"
+    yield from _list(f"**{escaped(line)}**" for line in conclusion)
+    if shown := report.layers if verbose else differing:
+        kinds = "entire (from the model's inputs)", "single (the layer alone)"
+        columns = ("layer", "was", "becomes", "reads", "writes", *kinds, "verdict")
+        yield _table(columns, map(_layer_deviation, shown))
+    yield from _notes((*(f"{row.name}: {note}" for row in report.layers for note in row.notes), *report.notes))
+
+
+def _layer_deviation(row: LayerReport) -> Sequence[str]:
+    shapes = ("" if shape is None else str(list(shape)) for shape in (row.reads, row.writes))
+    found = ("" if d is None else f"{number(d.max_relative)} of max |ref|" for d in (row.entire, row.single))
+    return row.name, row.spelling, row.becomes, *shapes, *found, layer_verdict(row)
 
 
 def _output(output: OutputReport) -> Sequence[str]:
@@ -87,7 +132,7 @@ def _output(output: OutputReport) -> Sequence[str]:
         output.name,
         output.dtype,
         number(worst.max_abs),
-        number(output.tolerance.atol + output.tolerance.rtol * worst.max_reference),
+        number(output.allowed),
         number(worst.max_relative),
         "" if worst.index is None else str(list(worst.index)),
         element(worst.reference),
@@ -97,7 +142,7 @@ def _output(output: OutputReport) -> Sequence[str]:
 
 
 def _notes(notes: Iterable[str]) -> Iterator[str]:
-    yield from _list(map(_escaped, notes))
+    yield from _list(map(escaped, notes))
 
 
 def _list(items: Iterable[str]) -> Iterator[str]:
@@ -107,12 +152,11 @@ def _list(items: Iterable[str]) -> Iterator[str]:
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     every = list(rows)
-    lines = [columns, ["---"] * len(columns), *([_escaped(cell) for cell in row] for row in every[:_LISTED_ROWS])]
+    lines = [
+        list(map(escaped, columns)),
+        ["---"] * len(columns),
+        *([escaped(cell) for cell in row] for row in every[:_LISTED_ROWS]),
+    ]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     cut = len(every) - _LISTED_ROWS
     return table if cut <= 0 else f"{table}\n\n... and {cut} more; the JSON report has them all."
-
-
-def _escaped(text: str) -> str:
-    """Names come from files: none is markup, a mention of somebody, or the end of a row."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))

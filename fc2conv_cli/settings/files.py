@@ -30,8 +30,13 @@ class SettingsFile:
 
     def place(self, key: str, table: str = "") -> str:
         """Where a key stands, for messages: ``/a/pyproject.toml: [tool.fc2conv.verify] atol``."""
-        header = ".".join(filter(None, (self.prefix, table)))
-        return f"{self.path}: [{header}] {key}" if header else f"{self.path}: {key}"
+        header = self.header(table)
+        return f"{self.path}: {header} {key}" if header else f"{self.path}: {key}"
+
+    def header(self, table: str = "") -> str:
+        """The line above a table as it has to stand in this file: ``[tool.fc2conv.verify]``, or ``[verify]``."""
+        name = ".".join(filter(None, (self.prefix, table)))
+        return f"[{name}]" if name else ""
 
 
 def nearest(folder: Path) -> SettingsFile | None:
@@ -40,11 +45,11 @@ def nearest(folder: Path) -> SettingsFile | None:
     In one folder, ``fc2conv.toml`` goes before ``pyproject.toml``; one without ``[tool.fc2conv]`` does not count.
 
     Raises:
-        SettingsError: It cannot be read, or is no TOML.
+        SettingsError: It cannot be read, is no TOML, or is written as the other file is.
     """
     for place in (folder, *folder.parents):
         if (own := place / OWN_FILE).is_file():
-            return SettingsFile(own, "", _read(own))
+            return SettingsFile(own, "", _top(own, _read(own)))
         if (shared := place / SHARED_FILE).is_file():
             content = _table(shared, _read(shared))
             if content is not None:
@@ -61,8 +66,18 @@ def _read(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path}: is not TOML: {error}", hint="fc2conv reads its settings there.") from error
 
 
+def _top(path: Path, content: dict[str, Any]) -> dict[str, Any]:
+    """All of a file of our own, unless it is written as if it were pyproject.toml."""
+    if "tool" in content:
+        hint = f"In {OWN_FILE} write the keys without it, and those of one command in its own table, as [verify]."
+        raise SettingsError(f"{path}: [tool] is for {SHARED_FILE} only", hint=hint)
+    return content
+
+
 def _table(path: Path, content: dict[str, Any]) -> dict[str, Any] | None:
     found: Any = content
+    if "fc2conv" in content:
+        raise SettingsError(f"{path}: [fc2conv] is no table of {SHARED_FILE}", hint="Write [tool.fc2conv].")
     for name in _TABLE:
         found = found.get(name)
         if found is None:

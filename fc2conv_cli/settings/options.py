@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typer.core import TyperCommand, TyperOption
 
 PREFIX = "FC2CONV_"
-_OF_ITS_OWN = {("report", "atol"), ("report", "rtol")}
-"""These judge a saved report again when they are given, so the tolerances that runs have in common are not for them."""
+_OF_ITS_OWN = {("report", key) for key in ("atol", "rtol", "elementwise", "accept-ill-conditioned")}
+"""These judge a saved report again when they are given, so what runs have in common is not for them."""
 RUNS_CODE = frozenset({"unsafe-load", "model", "import-path"})
 """They let code run while a model is loaded. Whoever does that says so: no file that happens to lie above does."""
 
@@ -38,9 +38,10 @@ def variables(command: str, key: str) -> list[str]:
 
 
 def variable_in_use(option: TyperOption) -> str | None:
-    """The environment variable that sets an option; one that is empty sets nothing."""
+    """The environment variable that sets an option: the first that is there, unless it is empty."""
     names = [option.envvar] if isinstance(option.envvar, str) else option.envvar or ()
-    return next((name for name in names if os.environ.get(name)), None)
+    first = next((name for name in names if name in os.environ), None)
+    return first if first is not None and os.environ[first] else None
 
 
 def negative(key: str) -> str:

@@ -39,20 +39,29 @@ def file_values(file: SettingsFile, commands: Commands, ctx: typer.Context) -> d
     """
     values: dict[str, dict[str, FileValue]] = {name: {} for name in commands}
     for key, raw in _keys(file, "", {k: v for k, v in file.content.items() if k not in commands}):
-        for name in _takers(file, commands, key):
+        for name in _takers(file, commands, key) if raw not in _EMPTY else ():
             values[name][key] = _checked(file, file.place(key), commands[name][key], raw, ctx)
     for name, options in commands.items():
         for key, raw in _keys(file, name, file.content.get(name, {})):
             if key not in options:
-                raise _unknown(file.place(key, name), key, options)
+                raise _unknown(file.place(key, name), key, options, _elsewhere(file, commands, key))
+            if raw in _EMPTY:
+                values[name].pop(key, None)
+                continue
             values[name][key] = _checked(file, file.place(key, name), options[key], raw, ctx)
     return values
+
+
+_EMPTY: tuple[Any, ...] = ("", [])
+"""What sets a key back to the default, in the table of a command against what is common to all."""
 
 
 def _keys(file: SettingsFile, table: str, content: Any) -> Iterator[tuple[str, Any]]:
     """The keys of a table, written with dashes; underscores are taken too."""
     if not isinstance(content, dict):
-        raise SettingsError(f"{file.place(table)} is {content!r}, and not a table", hint=f"Write a table [{table}].")
+        raise SettingsError(
+            f"{file.place(table)} is {content!r}, and not a table", hint=f"Write a table: {file.header(table)}"
+        )
     seen: set[str] = set()
     for written, raw in content.items():
         key = written.replace("_", "-")
@@ -73,10 +82,16 @@ def _takers(file: SettingsFile, commands: Commands, key: str) -> list[str]:
     return takers
 
 
-def _unknown(place: str, key: str, known: Iterable[str]) -> SettingsError:
+def _elsewhere(file: SettingsFile, commands: Commands, key: str) -> str:
+    """Where a key belongs that another command has."""
+    headers = " or ".join(file.header(name) for name, options in commands.items() if key in options)
+    return f"It belongs into {headers}." if headers else ""
+
+
+def _unknown(place: str, key: str, known: Iterable[str], hint: str = "") -> SettingsError:
     listed = sorted(known)
     near = difflib.get_close_matches(key, listed, n=1)
-    hint = f"Did you mean {near[0]!r}?" if near else f"The keys are: {', '.join(listed)}"
+    hint = hint or (f"Did you mean {near[0]!r}?" if near else f"The keys are: {', '.join(listed)}")
     return SettingsError(f"{place} is no setting", hint=hint)
 
 

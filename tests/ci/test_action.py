@@ -87,15 +87,33 @@ def test_options_one_a_line(folder: Path) -> None:
     assert run("Verify", folder, inputs).returncode == 0
 
 
-def test_no_verdict_is_2_and_leaves_no_old_report(folder: Path) -> None:
+def test_no_verdict_is_2_with_a_report_that_says_why(folder: Path) -> None:
     inputs = {"original": "a model.onnx", "converted": "a model.onnx"}
     assert run("Verify", folder, inputs).returncode == 0
     (folder / "github_output").unlink()
+    (folder / "github_step_summary").unlink()
     done = run("Verify", folder, {**inputs, "converted": "none.onnx"})
     assert done.returncode == 2
-    assert "no such file" in done.stderr
-    assert done.stdout == "::error title=fc2conv::no verdict (exit code 2); the message stands above\n"
-    assert outputs(folder) == {"exit-code": "2"}
+    assert done.stderr.count("no such file") == 1
+    assert done.stdout.startswith("::error title=fc2conv verify%3A no result::none.onnx: no such file")
+    assert outputs(folder)["exit-code"] == "2"
+    root = ET.parse(folder / outputs(folder)["junit"]).getroot()
+    assert (root.get("errors"), root.get("failures")) == ("1", "0")
+    assert (folder / "github_step_summary").read_text().startswith("### ❌ fc2conv verify: no result")
+
+
+def test_a_report_that_cannot_be_had_leaves_no_old_one(folder: Path) -> None:
+    inputs = {"original": "a model.onnx", "converted": "a model.onnx"}
+    assert run("Verify", folder, inputs).returncode == 0
+    (folder / "github_output").unlink()
+    fc2conv = folder / "runner_temp" / "fc2conv" / "bin" / "fc2conv"
+    fc2conv.unlink()
+    fc2conv.write_text("#!/bin/bash\nexit 101\n")
+    fc2conv.chmod(0o755)
+    done = run("Verify", folder, inputs)
+    assert done.returncode == 101
+    assert done.stdout == "::error title=fc2conv::no verdict (exit code 101); the message stands above\n"
+    assert outputs(folder) == {"exit-code": "101"}
     assert list((folder / "fc2conv-report").iterdir()) == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -60,6 +61,16 @@ def test_the_gitlab_job(folder: Path, wrong: bool) -> None:
     assert (folder / job["artifacts"]["paths"][0]).exists()
 
 
+def test_the_gitlab_job_that_cannot_decide(folder: Path) -> None:
+    job: dict[str, Any] = yaml.safe_load(block("GitLab", "yaml"))["fc2conv"]
+    (folder / "models" / "net.conv.onnx").unlink()
+    done = shell(folder, "bash", "-eo", "pipefail", "-c", "\n".join(job["script"]), **job["variables"])
+    assert done.returncode == 2
+    after = shell(folder, "bash", "-c", "\n".join(job["after_script"]), **job["variables"])
+    assert "no such file" in after.stderr
+    assert ET.parse(folder / job["artifacts"]["reports"]["junit"]).getroot().get("errors") == "1"
+
+
 def test_the_commands_of_the_page(folder: Path) -> None:
     done = shell(folder, "bash", "-e", "-c", block("Reports", "sh"))
     assert done.returncode == 0, done.stderr
@@ -67,11 +78,21 @@ def test_the_commands_of_the_page(folder: Path) -> None:
     assert "judged again with rtol 0.0001" in done.stdout
 
 
-def test_the_settings_of_the_page(folder: Path) -> None:
-    (folder / "pyproject.toml").write_text(block("Settings", "toml"))
-    done = shell(folder, "fc2conv", "config")
-    assert done.returncode == 0, done.stderr
-    assert f"{folder / 'pyproject.toml'}: [tool.fc2conv.verify] samples" in done.stdout
+def test_both_files_of_the_page_set_the_same(folder: Path) -> None:
+    section = PAGE.split("\n## Settings\n")[1]
+    found = []
+    for text in re.findall(r"```toml\n(.*?)```", section, re.DOTALL):
+        name = text.split("\n")[0].removeprefix("# ")
+        (folder / name).write_text(text)
+        done = shell(folder, "fc2conv", "config", "--output-format", "json")
+        assert done.returncode == 0, done.stderr
+        settings = json.loads(done.stdout)["settings"]
+        assert all(str(folder / name) in s["where"] for s in settings if s["source"] == "file")
+        found.append({(s["command"], s["key"]): s["value"] for s in settings if s["source"] == "file"})
+        (folder / name).unlink()
+    assert found[0] == found[1]
+    assert found[0]["verify", "samples"] == 16
+    assert len(found) == 2
 
 
 def test_the_github_workflow_names_inputs_that_the_action_has() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 from helpers import INT64, SAMPLES, matmul, model, random, save, value
+from layer_models import pair, with_wrong_weight
+from networks import mlp
 
 from fc2conv_cli import Settings, convert, inspect, verify
 
@@ -34,6 +37,20 @@ def integers(folder: Path) -> Any:
     ports = [value("x", [2], INT64)], [value("y", [2], INT64)]
     ours, theirs = (model([node], *ports, {"c": np.array(c)}) for c in ([1, 2], [1, 3]))
     return verify(save(ours, folder / "a.onnx"), save(theirs, folder / "b.onnx"))
+
+
+def by_layer(folder: Path, factor: float = 1.05, **settings: Any) -> Any:
+    """A network of three layers of which the second has a weight times `factor`."""
+    original, right = pair(mlp(3), folder)
+    wrong = with_wrong_weight(right, "MatMul2", lambda array: array * factor)
+    return verify(original, wrong, per_layer=True, settings=Settings(samples=1, **settings))
+
+
+def ill_conditioned(folder: Path, **settings: Any) -> Any:
+    """A report of an output that is outside of tolerance by what is said to be the model's own rounding."""
+    report = different(folder, 1.001, **settings)
+    output = replace(report.outputs[0], noise=1.0, excess=2.5)
+    return replace(report, outputs=(output,))
 
 
 def overridable(folder: Path, name: str = "fc") -> Path:

@@ -13,12 +13,17 @@ import pytest
 from helpers import SAMPLES, matmul, random, save, value
 from hypothesis import given
 from hypothesis import strategies as st
+from layer_models import pair, without_notes
+from networks import mlp
+from samples import by_layer, ill_conditioned
 
-from fc2conv_cli import convert, errors, inspect, verify
+from fc2conv_cli import Settings, convert, errors, inspect, verify
 from fc2conv_cli.layout.solve import Wishes
-from fc2conv_cli.reports import console
+from fc2conv_cli.reports import console, formats
+from fc2conv_cli.reports.formats import Format
 from fc2conv_cli.reports.from_json import read
 from fc2conv_cli.reports.json import render
+from fc2conv_cli.verification.feeding import Feeding
 
 
 def saved(report: object, folder: Path) -> Path:
@@ -39,6 +44,17 @@ def strict(folder: Path) -> object:
     return convert(save(proto, folder / "m.onnx"), strict=True)
 
 
+def unnoted(folder: Path) -> object:
+    original, right = pair(mlp(2), folder)
+    return verify(original, without_notes(right), per_layer=True, settings=Settings(samples=1))
+
+
+def of_a_file(folder: Path) -> object:
+    path = save(matmul(["N", 4], random((4, 3))), folder / "a.onnx")
+    np.savez(folder / "in.npz", x=random((3, 2, 4)))
+    return verify(path, path, settings=Settings(feeding=Feeding(folder / "in.npz")))
+
+
 REPORTS: dict[str, Callable[[Path], object]] = {
     "a conversion": lambda folder: convert(SAMPLES / "digits_cnn.onnx", folder / "out.onnx"),
     "a dry run": lambda folder: convert(SAMPLES / "transformer_encoder.onnx", dry_run=True),
@@ -48,6 +64,13 @@ REPORTS: dict[str, Callable[[Path], object]] = {
     "the same": lambda folder: verify(SAMPLES / "mlp.onnx", SAMPLES / "mlp.onnx"),
     "different": different,
     "not a number": lambda folder: different(folder, float("nan")),
+    "by layer": by_layer,
+    "by layer, without notes": unnoted,
+    "a layer that cannot be measured": lambda folder: by_layer(folder, float("nan")),
+    "ill-conditioned": ill_conditioned,
+    "accepted": lambda folder: ill_conditioned(folder, accept_ill_conditioned=True),
+    "elementwise": lambda folder: by_layer(folder, elementwise=True),
+    "by inputs of a file": of_a_file,
     "an inspection": lambda folder: inspect(SAMPLES / "transformer_encoder.onnx"),
 }
 
@@ -57,9 +80,9 @@ def test_the_way_there_and_back(tmp_path: Path, name: str) -> None:
     report = REPORTS[name](tmp_path)
     again = read(saved(report, tmp_path))
     assert render(again) == render(report)  # type: ignore[arg-type]
-    for verbose in (False, True):
+    for output_format in set(Format) - {Format.json}:
         shown, before = (
-            console.render(r, width=None, color=False, verbose=verbose)  # type: ignore[arg-type]
+            formats.render(r, output_format, width=None, color=False, verbose=True)  # type: ignore[arg-type]
             for r in (again, report)
         )
         assert shown == before
@@ -91,6 +114,9 @@ BROKEN: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "another command": (lambda d: d.update(command="fly"), "command is 'fly', and not one of 'convert', 'verify'"),
     "a later version": (lambda d: d.update(version=99), "is a report of version 99; this fc2conv reads 1"),
     "no version": (lambda d: d.update(version=0), "version is 0, and there is no such version"),
+    "no such basis": (lambda d: d.update(per_layer_basis="luck"), "per_layer_basis is 'luck', and not one of 'notes'"),
+    "a layer": (lambda d: d["per_layer"][1]["single"].update(max_abs=-1), "per_layer[1].single.max_abs is -1"),
+    "layers without runs": (lambda d: d.pop("per_layer_runs"), "the field per_layer_runs is missing"),
     "foreign": (lambda d: d.pop("command"), "is JSON, but no report of fc2conv"),
 }
 
@@ -98,7 +124,7 @@ BROKEN: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("good")
-    return render(different(folder))  # type: ignore[arg-type]
+    return render(by_layer(folder))
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -1,33 +1,13 @@
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 from samples import NASTY, different, inspected, left, written
+from test_workflow_commands import parsed
 
 from fc2conv_cli.errors import OutputFileError
-from fc2conv_cli.reports.github import append_summary, command, render
-
-
-def unescaped(text: str) -> str:
-    """As the runner does it: actions/runner, ActionCommand.cs."""
-    for code, character in (("%0D", "\r"), ("%0A", "\n"), ("%3A", ":"), ("%2C", ","), ("%25", "%")):
-        text = text.replace(code, character)
-    return text
-
-
-def parsed(line: str) -> tuple[str, dict[str, str], str]:
-    found = re.fullmatch(r"::(\w+) ([^:]*)::(.*)", line)
-    assert found is not None, line
-    properties = dict(pair.split("=", 1) for pair in found[2].split(","))
-    return found[1], {key: unescaped(text) for key, text in properties.items()}, unescaped(found[3])
-
-
-def test_every_character_arrives() -> None:
-    kind, properties, message = parsed(command("error", NASTY, title=NASTY))
-    assert (kind, properties, message) == ("error", {"title": NASTY}, NASTY)
-    assert command("notice", "50%, a:b\n", title="x,y:z%") == "::notice title=x%2Cy%3Az%25::50%25, a:b%0A"
+from fc2conv_cli.reports.github import append_summary, render
 
 
 def test_an_output_that_differs_is_an_error(tmp_path: Path) -> None:
@@ -35,7 +15,9 @@ def test_an_output_that_differs_is_an_error(tmp_path: Path) -> None:
     assert [kind for kind, _, _ in lines] == ["error", "error"]
     assert lines[0][1] == {"title": "fc2conv: outputs, y"}
     assert "max |delta|" in lines[0][2]
-    assert lines[1][2].endswith("DIFFERENT")
+    assert lines[1][2].split("\n")[0].endswith("DIFFERENT")
+    assert lines[1][2].split("\n")[1] == "compared in onnxruntime: 8 runs, seed 0 at N=1; N=3"
+    assert "--per-layer tells which layer diverges first" in lines[1][2]
 
 
 def test_what_passed_is_one_notice(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from fc2conv_cli.errors import UsageError
 from fc2conv_cli.reports.from_json import read
 from fc2conv_cli.reports.json import render
 from fc2conv_cli.reports.judge import judge
+from fc2conv_cli.verification.judgement import Judgement
 
 
 def saved(report: object, folder: Path) -> object:
@@ -25,7 +26,7 @@ def saved(report: object, folder: Path) -> object:
 @pytest.mark.parametrize("atol", [0.0, 1e-6, 0.01, 0.5, 2.0])
 @pytest.mark.parametrize("rtol", [0.0, 1e-6, 0.009, 0.011, 0.5])
 def test_as_a_run_with_these_tolerances(tmp_path: Path, atol: float, rtol: float) -> None:
-    again = judge(saved(different(tmp_path, 1.01), tmp_path), atol, rtol)  # type: ignore[arg-type]
+    again = judge(saved(different(tmp_path, 1.01), tmp_path), Judgement(atol=atol, rtol=rtol))  # type: ignore[arg-type]
     run = different(tmp_path, 1.01, atol=atol, rtol=rtol)
     ours, theirs = (json.loads(render(report)) for report in (again, run))
     for data in (ours, theirs):
@@ -39,8 +40,8 @@ def test_as_a_run_with_these_tolerances(tmp_path: Path, atol: float, rtol: float
 
 def test_what_is_not_given_stays(tmp_path: Path) -> None:
     report = different(tmp_path, 1.01, atol=0.1, rtol=0.2)
-    assert judge(report, None, None) is report
-    (output,) = judge(report, 0.3, None).outputs  # type: ignore[union-attr]
+    assert judge(report, Judgement()) is report
+    (output,) = judge(report, Judgement(atol=0.3)).outputs  # type: ignore[union-attr]
     assert (output.tolerance.atol, output.tolerance.rtol) == (0.3, 0.2)
 
 
@@ -52,23 +53,23 @@ def test_what_no_tolerance_changes_is_refused(tmp_path: Path) -> None:
         (left(tmp_path), "holds no comparison that could be judged again"),
     ):
         with pytest.raises(UsageError, match=words) as caught:
-            judge(report, 1.0, None)
+            judge(report, Judgement(atol=1.0))
         assert caught.value.hint
     with pytest.raises(UsageError, match="atol is nan"):
-        judge(different(tmp_path), float("nan"), None)
+        judge(different(tmp_path), Judgement(atol=float("nan")))
 
 
 def test_a_conversion_by_other_tolerances(tmp_path: Path) -> None:
     written = convert(SAMPLES / "digits_cnn.onnx", tmp_path / "out.onnx")
-    worse = judge(saved(written, tmp_path), 0.0, 0.0)  # type: ignore[arg-type]
+    worse = judge(saved(written, tmp_path), Judgement(atol=0.0, rtol=0.0))  # type: ignore[arg-type]
     assert (worse.status, worse.passed) == ("different", False)  # type: ignore[union-attr]
     assert f"does not agree by these tolerances; {tmp_path / 'out.onnx'} was written" in str(worse)
-    again = judge(saved(worse, tmp_path), 1e-5, 1e-5)  # type: ignore[arg-type]
+    again = judge(saved(worse, tmp_path), Judgement(atol=1e-5, rtol=1e-5))  # type: ignore[arg-type]
     assert (again.status, again.passed) == ("written", True)  # type: ignore[union-attr]
 
     strict = convert(SAMPLES / "digits_cnn.onnx", tmp_path / "no.onnx", settings=Settings(atol=0.0, rtol=0.0))
     assert (strict.status, strict.output) == ("different", None)
-    better = judge(saved(strict, tmp_path), 1e-5, 1e-5)  # type: ignore[arg-type]
+    better = judge(saved(strict, tmp_path), Judgement(atol=1e-5, rtol=1e-5))  # type: ignore[arg-type]
     assert (better.status, better.passed) == ("would be written", True)  # type: ignore[union-attr]
     assert not better.verified  # type: ignore[union-attr]
     assert "convert again with them to have it written" in str(better)

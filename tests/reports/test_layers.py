@@ -43,7 +43,7 @@ def test_the_first_that_diverges_alone_is_named_with_shapes_and_spelling() -> No
         "single 0.25 (0.25 of max |ref|), entire 0.5 (0.5 of max |ref|)\n"
     ) in shown
     verdicts = [line.split("  ")[-1].strip() for line in shown.split("\n") if line[:1] in "abcd" and "Gemm" in line][:4]
-    assert verdicts == ["same", "differs before", "DIVERGES", "DIVERGES"]
+    assert verdicts == ["same", "inherited", "DIVERGES", "DIVERGES"]
 
 
 def test_where_each_agrees_alone_the_fault_is_before() -> None:

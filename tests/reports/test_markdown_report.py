@@ -28,7 +28,9 @@ def cells(text: str) -> list[list[str]]:
 
 def test_outputs_are_a_table(tmp_path: Path) -> None:
     text = render(different(tmp_path))
-    header, row = cells(text)
+    header, row, *figures = cells(text)
+    assert [len(each) for each in figures] == [8, 8]
+    assert figures[0][0] == "output"
     assert text.startswith("### ❌ ")
     assert dict(zip(header, row, strict=True))["verdict"] == "DIFFERENT"
     assert (row[0], row[1]) == ("y", "float32")

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+import typer
 from helpers import matmul, random, save
+
+from fc2conv_cli.cli import app
+from fc2conv_cli.options.comparing import Judging
 
 COMMAND = str(Path(sys.executable).with_name("fc2conv"))
 
@@ -58,3 +64,32 @@ def test_every_command_has_every_format(folder: Path, line: str) -> None:
     assert ET.fromstring(done["junit"].stdout.encode()).get("failures") == str(code)
     assert done["github"].stdout.startswith("::error " if code else "::notice ")
     assert (folder / "s.md").read_text().rstrip("\n") == done["markdown"].stdout.rstrip("\n")
+
+
+def test_what_verify_takes_to_judge_report_takes_too(folder: Path) -> None:
+    saved = ("--output-format", "json", "--output-file", "r.json")
+    assert fc2conv("verify", "a.onnx", "b.onnx", "--per-layer", *saved, cwd=folder).returncode == 1
+    copy = fc2conv("report", "r.json", "--output-format", "json", cwd=folder)
+    assert copy.stdout == (folder / "r.json").read_text()
+    for args, code in (
+        (["--atol", "y=9"], 0),
+        (["--rtol", "y=0.5", "--atol", "0"], 0),
+        (["--atol", "9", "--elementwise"], 0),
+        (["--elementwise"], 1),
+        (["--accept-ill-conditioned"], 1),
+        (["--atol", "z=9"], 2),
+        (["--atol", "y=9", "--atol", "y=8"], 2),
+    ):
+        done = fc2conv("report", "r.json", *args, cwd=folder)
+        assert done.returncode == code, (args, done.stderr)
+        assert ("judged again with " in done.stdout) == (code != 2)
+
+
+def test_both_have_the_same_options_to_judge_by() -> None:
+    group: Any = typer.main.get_command(app)
+    keys = {field.name for field in dataclasses.fields(Judging)}
+    for name in ("verify", "convert", "report"):
+        found = {option.name: option for option in group.commands[name].params}
+        assert keys <= found.keys()
+        if name == "report":
+            assert {"samples", "seed", "data"}.isdisjoint(found)

@@ -12,12 +12,16 @@ from typing import Any
 import jsonschema
 import pytest
 from helpers import SAMPLES
-from samples import different, inspected, integers, left, without_an_output, written
+from samples import by_layer, different, inspected, integers, left, without_an_output, written
 
 from fc2conv_cli import convert, inspect, verify
 from fc2conv_cli.layout.solve import Wishes
+from fc2conv_cli.reports.error_report import ErrorReport
+from fc2conv_cli.reports.error_report import render as render_error
+from fc2conv_cli.reports.formats import Format
 from fc2conv_cli.reports.json import render
 from fc2conv_cli.reports.judge import judge
+from fc2conv_cli.verification.judgement import Judgement
 
 DOCS = SAMPLES.parent / "docs"
 SCHEMA: dict[str, Any] = json.loads((DOCS / "report.schema.json").read_text(encoding="utf-8"))
@@ -32,7 +36,8 @@ REPORTS: dict[str, Callable[[Path], Any]] = {
     "not a number": lambda folder: different(folder, float("nan")),
     "integers": integers,
     "an output less": without_an_output,
-    "judged again": lambda folder: judge(different(folder), 9.0, None),
+    "judged again": lambda folder: judge(different(folder), Judgement(atol=9.0)),
+    "by layer": by_layer,
     "inspected": inspected,
     "a transformer": lambda folder: inspect(SAMPLES / "transformer_encoder.onnx"),
 }
@@ -74,3 +79,18 @@ def test_what_is_no_report_is_not_valid(tmp_path: Path) -> None:
     deep = copy.deepcopy(data)
     deep["verification"]["outputs"][0]["max_abs"] = -1
     assert not valid(deep)
+
+
+def test_layers_come_whole_or_not_at_all(tmp_path: Path) -> None:
+    data = json.loads(render(by_layer(tmp_path)))
+    for key in [key for key in data if key.startswith("per_layer") or key == "first_to_diverge"]:
+        assert not valid({k: v for k, v in data.items() if k != key}), key
+
+
+def test_an_error_is_valid_and_its_fields_are_required() -> None:
+    error = ErrorReport("verify", "ModelNotFoundError", "m.onnx: no such file", "", 2)
+    data = json.loads(render_error(error, Format.json))
+    assert valid(data)
+    assert valid(data, closed(SCHEMA))
+    for key in data["error"]:
+        assert not valid({**data, "error": {k: v for k, v in data["error"].items() if k != key}}), key

@@ -47,7 +47,76 @@ def test_command_line_environment_file_default(folder: Path) -> None:
     assert runs(fc2conv(*verify, cwd=folder, FC2CONV_SAMPLES="5")) == 5
     assert runs(fc2conv(*verify, cwd=folder, FC2CONV_SAMPLES="5", FC2CONV_VERIFY_SAMPLES="6")) == 6
     assert runs(fc2conv(*verify, "--samples", "7", cwd=folder, FC2CONV_SAMPLES="5")) == 7
-    assert runs(fc2conv(*verify, cwd=folder, FC2CONV_SAMPLES="")) == 3  # empty is not set
+
+
+def test_what_is_empty_sets_any_option_back(folder: Path) -> None:
+    verify = ("verify", "m.onnx", "m.onnx", "--output-format", "json")
+    (folder / "fc2conv.toml").write_text("samples = 2\ninputs = 'none.npz'\natol = 'y=9'\n")
+    assert "--atol" not in fc2conv(*verify, cwd=folder).stderr
+    assert fc2conv(*verify, cwd=folder).returncode == 2  # there is no such file
+    for back in (["--inputs", ""], ["--inputs="]):
+        done = fc2conv(*verify, *back, "--samples=", "--atol=", cwd=folder)
+        assert runs(done) == 4
+        assert json.loads(done.stdout)["outputs"][0]["atol"] == 1e-5
+    assert runs(fc2conv(*verify, cwd=folder, FC2CONV_INPUTS="", FC2CONV_SAMPLES="")) == 4
+    assert runs(fc2conv(*verify, "--inputs=", cwd=folder, FC2CONV_SAMPLES="5")) == 5
+    # what goes before goes before, empty or not
+    assert runs(fc2conv(*verify, "--inputs=", cwd=folder, FC2CONV_SAMPLES="5", FC2CONV_VERIFY_SAMPLES="")) == 4
+    assert runs(fc2conv(*verify, "--inputs=", cwd=folder, FC2CONV_SAMPLES="", FC2CONV_VERIFY_SAMPLES="5")) == 5
+    assert runs(fc2conv(*verify, "--inputs=", "--samples", "6", cwd=folder, FC2CONV_SAMPLES="")) == 6
+    (folder / "fc2conv.toml").write_text("samples = 2\nrtol = 1\n[verify]\nsamples = ''\nrtol = []")
+    assert runs(fc2conv(*verify, cwd=folder)) == 4
+
+
+def test_by_construction_every_option_can_be_set_back(folder: Path) -> None:
+    """Each one that is set, by what a file can hold, in each of the three ways."""
+    group: Any = typer.main.get_command(app)
+    values = {"io-layout": "nchw", "tokens": "height", "layout": "isolated", "distribution": "ones", "seed": "7"}
+    values |= {"output-format": "json", "samples": "9", "opset": "18", "atol": "1", "rtol": "1"}
+    for name in ("convert", "verify", "inspect", "report"):
+        keys = {key: values.get(key, "x") for key, option in options_of(group.commands[name]).items()}
+        flags = {key for key, option in options_of(group.commands[name]).items() if option.is_flag}
+        texts = {key: text for key, text in keys.items() if key not in flags}
+        given = [f"--{key}={text}" for key, text in texts.items()]
+        assert in_force(folder, name, *given).keys() == texts.keys()
+        assert in_force(folder, name, *given, *(f"--{key}=" for key in texts)).keys() <= lists(group, name)
+        env = {variables(name, key)[0]: text for key, text in keys.items() if key not in flags}
+        env |= {variables(name, key)[0]: "1" for key in flags}
+        assert in_force(folder, name, **env).keys() == keys.keys()
+        assert in_force(folder, name, **dict.fromkeys(env, "")) == {}
+        assert in_force(folder, name, *(f"--{key}=" for key in texts), **env).keys() == flags
+
+
+def lists(group: Any, name: str) -> set[str]:
+    return {key for key, option in options_of(group.commands[name]).items() if option.multiple}
+
+
+def in_force(folder: Path, *args: str, **env: str) -> dict[str, Any]:
+    """What is not at its default."""
+    done = fc2conv("config", "--output-format", "json", *args, cwd=folder, **env)
+    assert done.returncode == 0, done.stderr
+    return {s["key"]: s["value"] for s in json.loads(done.stdout)["settings"] if s["source"] != "default"}
+
+
+@pytest.mark.parametrize(
+    ("setting", "args", "words"),
+    [
+        ("atol = 'z=1'", ("verify", "m.onnx", "m.onnx"), "--atol comes from {file}: atol."),
+        ("inputs = 'none.npz'", ("verify", "m.onnx", "m.onnx"), "--inputs comes from {file}: inputs."),
+        ("[inspect]\nonly = 'nobody'", ("inspect", "m.onnx"), "--only comes from {file}: [inspect] only."),
+        ("", ("inspect", "m.onnx"), "--only comes from environment variable FC2CONV_ONLY."),
+        ("", ("inspect", "m.onnx", "--only", "nope"), None),
+    ],
+)
+def test_an_error_says_where_the_value_came_from(
+    folder: Path, setting: str, args: tuple[str, ...], words: str | None
+) -> None:
+    file = folder / "fc2conv.toml"
+    file.write_text(setting)
+    done = fc2conv(*args, cwd=folder, **({} if setting else {"FC2CONV_ONLY": "nobody"}))
+    assert done.returncode == 2
+    assert ("comes from" in done.stderr) == (words is not None)
+    assert words is None or words.format(file=file) in done.stderr.splitlines()
 
 
 def test_a_flag_that_a_file_turns_on_is_turned_off_on_the_command_line(folder: Path) -> None:

@@ -54,3 +54,18 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, content: bytes, words: str
         nearest(tmp_path)
     assert caught.value.message.startswith(f"{path}: ")
     assert words in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words", "hint"),
+    [
+        ("fc2conv.toml", "[tool.fc2conv]\nseed = 1", "[tool] is for pyproject.toml only", "[verify]"),
+        ("pyproject.toml", "[fc2conv]\nseed = 1", "[fc2conv] is no table of pyproject.toml", "Write [tool.fc2conv]."),
+    ],
+)
+def test_one_file_written_as_the_other(tmp_path: Path, name: str, content: str, words: str, hint: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(SettingsError) as caught:
+        nearest(tmp_path)
+    assert caught.value.message == f"{tmp_path / name}: {words}"
+    assert hint in caught.value.hint

@@ -29,7 +29,7 @@ def test_where_each_value_came_from(tmp_path: Path) -> None:
     assert found["convert", "atol"] == ([], "default", None)
     assert found["inspect", "quiet"] == (True, "environment", "FC2CONV_QUIET")
     assert found["inspect", "tokens"] == ("width", "default", None)
-    assert found["report", "rtol"] == (None, "default", None)
+    assert found["report", "rtol"] == ([], "default", None)
     assert {command for command, _ in found} == {"convert", "verify", "inspect", "report"}
 
 

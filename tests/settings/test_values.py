@@ -51,9 +51,9 @@ def test_underscores_a_single_string_and_paths(tmp_path: Path) -> None:
     [
         ("rtoll = 1", "fc2conv.toml: rtoll is no setting", "Did you mean 'rtol'?"),
         ("zzzz = 1", "zzzz is no setting", "The keys are: accept-ill-conditioned"),
-        ("[verify]\nstrict = true", "[verify] strict is no setting", "The keys are"),
+        ("[verify]\nstrict = true", "[verify] strict is no setting", "It belongs into [convert]."),
         ("[verfy]\nseed = 1", "verfy is no setting", "Did you mean 'verify'?"),
-        ("verify = 3", "verify is 3, and not a table", "[verify]"),
+        ("verify = 3", "verify is 3, and not a table", "Write a table: [verify]"),
         ("samples = '4'", "samples is '4', and not an integer", ""),
         ("samples = 4.0", "samples is 4.0, and not an integer", ""),
         ("samples = true", "samples is True, and not a number or a string", ""),

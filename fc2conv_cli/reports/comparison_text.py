@@ -1,0 +1,104 @@
+"""A comparison of two models as text, for people."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.text import Text
+
+from fc2conv_cli.reports import layers, words
+from fc2conv_cli.reports.lines import line, notes, table
+from fc2conv_cli.verification.report import OutputReport, VerifyReport
+
+
+def verify(console: Console, report: VerifyReport, *, verbose: bool) -> None:
+    """The whole report of ``fc2conv verify``, the verdict last."""
+    line(console, f"{report.converted} against {report.original}")
+    steps(console, report, verbose=verbose)
+    if report.per_layer is not None:
+        layers.show(console, report.per_layer, verbose=verbose)
+        line(console, words.layers_beside_outputs(report))
+    line(console, words.which_layer(report))
+    style = "bold green" if report.passed else "bold red"
+    verdict = Text("verdict: ") + Text(words.verdict(report), style)
+    if report.agrees and not report.passed and report.export is not None and not report.export.holds:
+        verdict += Text(": it is the export that does not agree with PyTorch, not the rewrite")
+    line(console, verdict)
+
+
+def steps(console: Console, report: VerifyReport, *, verbose: bool) -> None:
+    """The comparison, and for a PyTorch model that of its export before."""
+    if report.export is not None:
+        _export(console, report.export, verbose)
+        line(console, "rewrite deviation, exported ONNX to converted ONNX:")
+    _comparison(console, report, verbose)
+
+
+def _export(console: Console, report: VerifyReport, verbose: bool) -> None:
+    """The export step: one line if all is well, and everything if not."""
+    title = "export deviation, PyTorch to exported ONNX:"
+    compared = [output.worst.max_relative for output in report.outputs if output.worst is not None]
+    if report.passed and not verbose and compared:
+        worst = words.number(max(compared))
+        line(console, f"{title} {worst} of max |ref|, same in {report.runs} runs ({report.engine})")
+        notes(console, report.notes)
+        return
+    line(console, title)
+    _comparison(console, report, verbose)
+
+
+def _comparison(console: Console, report: VerifyReport, verbose: bool) -> None:
+    line(console, words.ran(report))
+    outputs = table(
+        *("output", "type", "max |delta|", "allowed", "/ max |ref|", "x noise"),
+        *("at", "original", "converted", "verdict"),
+    )
+    for output in report.outputs:
+        style = "green" if output.passed else "bold yellow" if report.lets_pass(output) else "bold red"
+        *cells, verdict = _output_row(output)
+        outputs.add_row(*map(Text, cells), Text(verdict, style=style))
+    console.print(outputs)
+    if verbose:
+        _figures(console, report)
+    for output in report.outputs:
+        for failure in output.failures:
+            line(console, f"output {output.name!r} {failure}", style="bold red")
+        for note in output.notes:
+            line(console, f"output {output.name!r}: {note}")
+        if said := words.ill_conditioned(output, accepted=report.accepts_ill_conditioned):
+            line(console, f"output {output.name!r}: {said}")
+    for failure in report.failures:
+        line(console, failure, style="bold red")
+    line(console, words.what_would_pass(report))
+    notes(console, report.notes)
+
+
+def _output_row(output: OutputReport) -> tuple[str, ...]:
+    verdict = "same" if output.passed else output.verdict.upper()
+    worst = output.worst
+    if worst is None:
+        return (output.name, output.dtype, *[""] * 7, verdict if output.failures else "not compared")
+    times = output.times_noise
+    return (
+        output.name,
+        output.dtype,
+        words.number(worst.max_abs),
+        words.number(output.allowed),
+        words.number(worst.max_relative),
+        "" if times is None else f"{times:.2g}",
+        "" if worst.index is None else str(list(worst.index)),
+        words.element(worst.reference),
+        words.element(worst.converted),
+        verdict,
+    )
+
+
+def _figures(console: Console, report: VerifyReport) -> None:
+    """Further figures of each output, and what the models cost."""
+    rows = {output.name: found for output in report.outputs if (found := words.figures(output))}
+    if rows:
+        figures = table("output", *next(iter(rows.values())))
+        for name, found in rows.items():
+            figures.add_row(*map(Text, (name, *found.values())))
+        console.print(figures)
+    for cost in words.costs(report):
+        line(console, cost)

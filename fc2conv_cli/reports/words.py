@@ -1,0 +1,153 @@
+"""What every format says of a comparison in the same words, as plain text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from fc2conv_cli.verification.layer_report import LayersReport
+from fc2conv_cli.verification.report import OutputReport, VerifyReport
+
+_SENSIBLE_RTOL = 1.0
+"""A tolerance above this is no advice: it would let anything pass."""
+
+
+def number(value: float) -> str:
+    """Three digits."""
+    return "0" if value == 0 else f"{value:.3g}"
+
+
+def element(value: float | str | None) -> str:
+    """An element of a tensor."""
+    return "" if value is None else value if isinstance(value, str) else f"{value:.7g}"
+
+
+def verdict(report: VerifyReport) -> str:
+    """What came of a comparison."""
+    waived = [output for output in report.outputs if output.verdict == "ill-conditioned"]
+    if report.passed:
+        return "the same" + (", ILL-CONDITIONED as accepted" if waived else "")
+    if report.holds:
+        return "NOTHING COMPARED: no output had a finite value"
+    others = [output for output in report.outputs if output not in waived]
+    if waived and all(output.passed for output in others) and not report.failures:
+        return "ILL-CONDITIONED"
+    return "DIFFERENT"
+
+
+def ran(report: VerifyReport) -> str:
+    """In what, how often, and on which inputs the models ran."""
+    if not report.runs:
+        return f"no run was compared ({report.engine})"
+    sizes = "; ".join(", ".join(f"{name}={size}" for name, size in case.items()) for case in report.cases if case)
+    at = f" at {sizes}" if sizes else ""
+    inputs = f"seed {report.seed}{at}" if report.data is None else f"inputs from {report.data}"
+    return f"compared in {report.engine}: {report.runs} {'run' if report.runs == 1 else 'runs'}, {inputs}"
+
+
+def figures(output: OutputReport) -> dict[str, str]:
+    """Further figures of an output, by the name of each; they judge nothing."""
+    found: dict[str, str] = {}
+    if (m := output.measures) is not None:
+        found = {
+            "mean |delta|": number(m.mean_abs),
+            "RMSE": number(m.rmse),
+            "cosine": f"{m.cosine:.9g}",
+            "SQNR dB": f"{m.sqnr_db:.1f}",
+            "ULP": "" if m.max_ulp is None else str(m.max_ulp),
+            "top-1": "" if m.top1 is None else f"{m.top1:.2%}",
+            "noise": "" if output.noise is None else number(output.noise),
+        }
+    return found
+
+
+def costs(report: VerifyReport) -> Iterator[str]:
+    """What each of the two models cost to run."""
+    for name, cost in (("original", report.original_cost), ("converted", report.converted_cost)):
+        if cost is not None and cost.runs:
+            memory = "" if cost.memory_bytes is None else f", {cost.memory_bytes / 2**20:.1f} MB of memory"
+            each = f"{cost.seconds_per_run * 1e3:.3g} ms a run over {cost.runs}"
+            yield f"{name}: loaded in {cost.load_seconds * 1e3:.3g} ms, {each}{memory}"
+
+
+def ill_conditioned(output: OutputReport, *, accepted: bool) -> str:
+    """What an ill-conditioned output means, and what to do unless it was done; nothing for any other output."""
+    if output.verdict != "ill-conditioned":
+        return ""
+    found = (
+        f"outside tolerance, but by no more than {output.excess:.2g} times what the original itself moves when each "
+        "input moves by one unit in the last place: the model is ill-conditioned there"
+    )
+    if accepted:
+        return f"{found}; accepted (--accept-ill-conditioned)"
+    return (
+        f"{found}. Give inputs like those in use (--inputs), a tolerance (--atol, --rtol), or --accept-ill-conditioned"
+    )
+
+
+def what_would_pass(report: VerifyReport) -> str:
+    """The tolerance that would let all outputs pass; nothing if they do, or if none that makes sense would."""
+    rtol = report.rtol_to_pass
+    if rtol is None or rtol > _SENSIBLE_RTOL:
+        return ""
+    used = {output.tolerance.rtol for output in report.outputs if not output.passed}
+    now = f"; now it is {number(used.pop())}" if len(used) == 1 else ""
+    return f"all outputs would pass with --rtol {rounded_up(rtol)}{now}"
+
+
+def rounded_up(value: float) -> str:
+    """Two digits, never below the value itself: what is suggested must be enough."""
+    if not value:
+        return "0"
+    digits = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return f"{math.ceil(value / digits * 1.001) * digits:.2g}"
+
+
+def which_layer(report: VerifyReport) -> str:
+    """How to find the layer where outputs begin to differ; nothing if it was looked for, or is of no use."""
+    numbers = any(output.verdict == "different" and not output.failures for output in report.outputs)
+    if report.agrees or report.failures or report.per_layer is not None or not numbers:
+        return ""
+    return "fc2conv verify --per-layer tells which layer diverges first"
+
+
+def first_layer(report: LayersReport) -> str:
+    """The first layer that diverges, with its shapes, spelling and deviation; or that none does."""
+    if not report.layers or not report.runs:
+        return ""
+    first, what = report.first, "value" if report.basis == "names" else "layer"
+    if first is None:
+        left, rounding = sum(not row.measured for row in report.layers), sum(row.is_rounding for row in report.layers)
+        missing = f" ({left} not measured)" if left else ""
+        grown = f"; {rounding} outside of tolerance by rounding that grows in the original too" if rounding else ""
+        return f"no {what} diverges{missing}{grown}"
+    change = first.spelling if first.spelling == first.becomes else f"{first.spelling} -> {first.becomes}"
+    reads = "" if first.reads is None else f"{list(first.reads)} -> "
+    writes = "" if first.writes is None else str(list(first.writes))
+    by = ", ".join(
+        f"{kind} {number(d.max_abs)} ({number(d.max_relative)} of max |ref|)"
+        for kind, d in (("single", first.single), ("entire", first.entire))
+        if d is not None
+    )
+    text = f"first {what} that diverges: {first.name}: {change}, {reads}{writes}, {by}"
+    if first.diverges:
+        return text
+    return f"{text}; each layer agrees on the original's own input, so the fault is in what stands before this one"
+
+
+def layers_beside_outputs(report: VerifyReport) -> str:
+    """What is to be said where layers and outputs do not tell the same; they decide nothing, the outputs do."""
+    layers = report.per_layer
+    if layers is None or not layers.layers or not layers.runs or report.agrees == layers.agrees:
+        return ""
+    if report.agrees:
+        return "the outputs agree all the same: on these inputs what diverges is lost before it reaches one"
+    return "the outputs differ all the same: the fault is behind the last layer, or other inputs show it (--seed)"
+
+
+def by_layer(report: VerifyReport) -> tuple[str, ...]:
+    """What a comparison layer by layer comes to; nothing if there was none."""
+    if report.per_layer is None:
+        return ()
+    said = (first_layer(report.per_layer), layers_beside_outputs(report))
+    return tuple(line for line in said if line)

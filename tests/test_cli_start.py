@@ -1,0 +1,61 @@
+"""What the command does before it does anything: help, and what it imports."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import fc2conv
+from helpers import matmul, random, save
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return save(matmul(["N", 4], random((4, 3)), random((3,))), tmp_path / "model.onnx")
+
+
+def test_explain() -> None:
+    done = fc2conv("explain", "fc2c-unknown-shape")
+    assert done.returncode == 0
+    assert done.stdout.startswith("## FC2C-UNKNOWN-SHAPE")
+    unknown = fc2conv("explain", "FC2C-NONSENSE")
+    assert unknown.returncode == 2
+    assert "The codes are: FC2C-TWO-RUNTIME-OPERANDS" in unknown.stderr
+
+
+def test_version_help_and_completion() -> None:
+    assert fc2conv("--version").stdout.startswith("fc2conv 0.")
+    for args in ([], ["convert"], ["verify"], ["inspect"]):
+        done = fc2conv(*args, "--help")
+        assert done.returncode == 0
+        assert "Usage" in done.stdout
+    assert "Exit codes" in fc2conv("--help").stdout.replace("\n", " ")
+    assert "--show-completion" in fc2conv("--help").stdout
+
+
+def imports(*args: object, cwd: Path | None = None) -> set[str]:
+    code = (
+        "import sys, contextlib, io; sys.argv = ['fc2conv', *sys.argv[1:]];\n"
+        "from fc2conv_cli.cli import main\n"
+        "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()): main()\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, args)], cwd=cwd, capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+def test_help_imports_neither_onnx_nor_onnxruntime_nor_torch() -> None:
+    loaded = imports("--help")
+    assert "typer" in loaded
+    assert loaded.isdisjoint({"onnx", "onnx_ir", "onnxruntime", "onnx_shape_inference", "torch", "numpy"})
+
+
+def test_converting_does_not_import_torch(path: Path) -> None:
+    loaded = imports("convert", path)
+    assert path.with_name("model.conv.onnx").exists()
+    assert "onnxruntime" in loaded
+    assert loaded.isdisjoint({"torch", "onnxscript", "scipy", "sklearn"})
