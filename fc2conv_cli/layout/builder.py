@@ -94,7 +94,8 @@ class Builder:
     ) -> ir.Value:
         """Add a node, and return its output."""
         note = {PROVENANCE: self._provenance()}
-        node = ir.node(op_type, list(inputs), attributes, domain=domain, name=name, metadata_props=note)
+        given = [_attribute(key, attribute) for key, attribute in attributes.items()]
+        node = ir.Node(domain, op_type, list(inputs), given, name=name, metadata_props=note)
         return self._inserted(node, shape, dtype or self.dtype)
 
     def dynamically_quantized(self, value: ir.Value, shape: Shape, name: str) -> tuple[ir.Value, ir.Value, ir.Value]:
@@ -208,7 +209,7 @@ class Builder:
 
     def array(self, name: str, array: npt.NDArray[np.generic]) -> ir.Value:
         """Add a constant that is in memory already."""
-        return self.initializer(name, ir.tensor(array))
+        return self.initializer(name, ir.Tensor(array))
 
     def lazy(
         self,
@@ -219,7 +220,7 @@ class Builder:
         home: ir.Graph | None = None,
     ) -> ir.Value:
         """Add a constant that is computed when the file is written, and not kept."""
-        tensor = ir.LazyTensor(lambda: ir.tensor(np.ascontiguousarray(make())), dtype=dtype, shape=ir.Shape(shape))
+        tensor = ir.LazyTensor(lambda: ir.Tensor(np.ascontiguousarray(make())), dtype=dtype, shape=ir.Shape(shape))
         return self.initializer(name, tensor, home)
 
     def fresh(self, name: str) -> str:
@@ -279,6 +280,14 @@ class Builder:
             parts.append(self.node("Gather", [whole, index], {"axis": 0}, (Size.of(1),), label, ir.DataType.INT64))
         label = self.fresh(f"{name}/concat")
         return self.node("Concat", parts, {"axis": 0}, (Size.of(len(shape)),), label, ir.DataType.INT64)
+
+
+def _attribute(name: str, value: AttributeValue) -> ir.Attr:
+    if isinstance(value, int):
+        return ir.AttrInt64(name, value)
+    if isinstance(value, float):
+        return ir.AttrFloat32(name, value)
+    return ir.AttrString(name, value) if isinstance(value, str) else ir.AttrInt64s(name, value)
 
 
 def _earlier(node: ir.Node) -> list[str]:
