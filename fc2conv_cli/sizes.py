@@ -55,6 +55,8 @@ class Size:
         """``self / other``, or None when that is not a size for every value of the symbols."""
         if self.coefficient % other.coefficient:
             return None
+        if self.symbols == other.symbols:
+            return Size(self.coefficient // other.coefficient)
         if not other.symbols:
             return Size(self.coefficient // other.coefficient, self.symbols)
         mine, theirs = Counter(self.symbols), Counter(other.symbols)

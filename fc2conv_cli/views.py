@@ -79,6 +79,11 @@ def align(left: Sequence[Axis], right: Sequence[Axis]) -> tuple[Refinement, Refi
 
 
 def _align_axis(ours: Axis, theirs: Axis, lefts: dict[str, Axis], rights: dict[str, Axis]) -> bool:
+    if len(ours) == len(theirs) and all(a.size == b.size for a, b in zip(ours, theirs, strict=True)):
+        for a, b in zip(ours, theirs, strict=True):
+            lefts[a.label] = (*lefts.get(a.label, ()), b)
+            rights[b.label] = (*rights.get(b.label, ()), b)
+        return True
     if product(f.size for f in ours) != product(f.size for f in theirs):
         return False
     i = j = 0

@@ -402,8 +402,8 @@ _FROM_OUTPUT = {_elementwise, _quantizer, _batch_normalization, _concat, _layer_
 """Rules that start from the layout of the output; the others start from that of the first input."""
 
 
-def changes(node: ir.Node, place_: tuple[bool, int], layout: Layout, facts: Facts) -> Iterable[Change]:
-    """What a node can do when one of its values is stored in a layout.
+def start_of(node: ir.Node, place_: tuple[bool, int], layout: Layout, facts: Facts) -> Layout | None:
+    """The layout from which a node's rule starts, when one of its values is stored in a layout; None if it has none.
 
     Args:
         node: The node.
@@ -413,13 +413,15 @@ def changes(node: ir.Node, place_: tuple[bool, int], layout: Layout, facts: Fact
     """
     rule = RULES.get((node.domain, node.op_type))
     if rule is None or any(a.is_ref() for a in node.attributes.values()):
-        return
+        return None
     if rule is _elementwise and facts.opset < _FIRST_BROADCAST_OPSET:
-        return
-    start = _start(rule, node, place_, layout, facts)
-    change = None if start is None else rule(node, start, facts)
-    if change is not None:
-        yield change
+        return None
+    return _start(rule, node, place_, layout, facts)
+
+
+def change_from(node: ir.Node, start: Layout, facts: Facts) -> Change | None:
+    """What a node that has a rule can do, from the layout that `start_of` gave."""
+    return RULES[node.domain, node.op_type](node, start, facts)
 
 
 def _start(rule: Rule, node: ir.Node, place_: tuple[bool, int], layout: Layout, facts: Facts) -> Layout | None:
