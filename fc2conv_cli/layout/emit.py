@@ -23,12 +23,12 @@ from fc2conv_cli.layout.builder import AttributeValue, Builder
 from fc2conv_cli.layout.costs import Costs
 from fc2conv_cli.layout.donors import Donors
 from fc2conv_cli.layout.epilogue import Epilogue
+from fc2conv_cli.layout.facts import Change
 from fc2conv_cli.layout.kernels import Kernels, Stored
 from fc2conv_cli.layout.layouts import Layout, between, is_logical, logical
 from fc2conv_cli.layout.nodes import view_of
 from fc2conv_cli.layout.quantizers import is_quantizer, result_dtype, undoes
 from fc2conv_cli.layout.region import Choice, Option, writes_logical
-from fc2conv_cli.layout.rules import Change
 from fc2conv_cli.layout.steps import steps
 from fc2conv_cli.records import FullyConnected, Plan, PlannedLayer
 from fc2conv_cli.sizes import Shape, Size

@@ -15,10 +15,11 @@ from functools import cached_property
 import onnx_ir as ir
 
 from fc2conv_cli.layout.costs import Costs
+from fc2conv_cli.layout.facts import Change, Facts
 from fc2conv_cli.layout.layouts import Layout, is_logical, logical
 from fc2conv_cli.layout.nodes import is_layout_node, view_of
 from fc2conv_cli.layout.options import ConvForm, Tokens, form_for, usual_forms
-from fc2conv_cli.layout.rules import RULES, Change, Facts, change_from, start_of
+from fc2conv_cli.layout.rules import RULES, change_from, start_of
 from fc2conv_cli.layout.steps import COMPUTED, steps
 from fc2conv_cli.records import FullyConnected
 

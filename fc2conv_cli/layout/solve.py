@@ -21,10 +21,10 @@ from fc2conv_cli.errors import UsageError
 from fc2conv_cli.layers import reasons
 from fc2conv_cli.layout.costs import Costs
 from fc2conv_cli.layout.elimination import Factor, minimise
+from fc2conv_cli.layout.facts import Facts
 from fc2conv_cli.layout.layouts import Layout, is_logical, logical
 from fc2conv_cli.layout.options import Tokens
 from fc2conv_cli.layout.region import Choice, Option, Region, Unit
-from fc2conv_cli.layout.rules import Facts
 from fc2conv_cli.records import FullyConnected, Plan, PlannedLayer, Skip
 from fc2conv_cli.shapes import Shapes
 
