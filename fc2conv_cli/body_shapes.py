@@ -25,14 +25,19 @@ def infer_functions(model: ir.Model, run: Callable[[ir.Model], bool]) -> bool:
         Whether everything could be inferred.
     """
     complete = True
+    known: list[object] = []
     for _ in model.functions:  # a function's own calls are known once it has been inferred itself
         calls = _calls(model)
+        before, known = known, []
         for key, function in model.functions.items():
             for i, inner in enumerate(function.inputs):
                 passed = [call.inputs[i] for call in calls.get(key, []) if i < len(call.inputs)]
                 _set(inner, [v for v in passed if v is not None])
+                known.append((None if inner.shape is None else tuple(inner.shape.dims), inner.dtype))
             body = ir.Model(function.graph, ir_version=model.ir_version, functions=list(model.functions.values()))
             complete = run(body) and complete
+        if known == before:
+            break
     return complete
 
 

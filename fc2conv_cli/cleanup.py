@@ -20,7 +20,7 @@ def remove_unused(model: ir.Model, released: Iterable[ir.Value]) -> None:
         model: The model.
         released: Values of it that lost a reader, in any graph or function.
     """
-    queue = list(released)
+    queue = list(dict.fromkeys(released))
     while queue:
         value = queue.pop()
         if value.uses() or value.is_graph_output():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import shutil
@@ -264,12 +265,17 @@ def _write(text: str, output_file: Path | None) -> None:
     write(output_file, text)
 
 
+_OBJECTS_BETWEEN_COLLECTIONS = 100_000
+
+
 def main() -> NoReturn:
     """Run the command line, and turn whatever is raised into a message and an exit code."""
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), _stop)
     _prepare_streams()
+    # A graph is millions of objects that stay: looking for garbage among them takes longer than converting it.
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     try:
         app()
     except FC2ConvError as error:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from fc2conv_cli.sizes import Shape, product
 from fc2conv_cli.views import Axis, Refinement, View, align, refine
@@ -38,6 +39,14 @@ class Contraction:
     y: tuple[Axis, ...]
     positions: tuple[Axis, ...]
     scale: tuple[Axis, ...] = ()
+
+    def __hash__(self) -> int:
+        """Worked out once."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.x, self.w, self.y, self.positions, self.scale))
 
     @property
     def summed(self) -> frozenset[str]:

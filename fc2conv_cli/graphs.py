@@ -30,11 +30,24 @@ def freeze_inputs(model: ir.Model) -> list[str]:
 
 def all_graphs(model: ir.Model) -> Iterator[ir.Graph]:
     """Every graph of a model, the main one first."""
-    yield model.graph
-    yield from model.graph.subgraphs()
-    for function in model.functions.values():
-        yield function.graph
-        yield from function.subgraphs()
+    for graph in (model.graph, *(function.graph for function in model.functions.values())):
+        yield graph
+        yield from dict.fromkeys(_nested(graph))
+
+
+def _nested(graph: ir.Graph) -> Iterator[ir.Graph]:
+    """The graphs in the nodes of a graph, those in their nodes, and so on: each right before what is in it."""
+    for node in graph:
+        for attribute in node.attributes.values():
+            if attribute.type is ir.AttributeType.GRAPH and not attribute.is_ref():
+                inner = [attribute.as_graph()]
+            elif attribute.type is ir.AttributeType.GRAPHS and not attribute.is_ref():
+                inner = list(attribute.as_graphs())
+            else:
+                continue
+            for body in inner:
+                yield body
+                yield from _nested(body)
 
 
 _FIRST_AXES_AS_INPUT_OPSET = 13

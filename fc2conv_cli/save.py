@@ -174,11 +174,15 @@ def _data_name(target: Path) -> str:
 
 def _data_files(target: Path) -> list[Path]:
     """The data files of the model that stands at `target` now, as far as they carry its name."""
-    if not target.exists():
+    if not target.exists() or not any(_is_data_file(target, path.name) for path in target.parent.iterdir()):
         return []
     try:
         model = ir.load(target, format="protobuf")
     except Exception:  # whatever stands there is no model with data of its own
         return []
     names = (path.name for path in external_files(model))
-    return [target.parent / n for n in names if n.startswith(f"{target.name}.") and n.endswith(".data")]
+    return [target.parent / name for name in names if _is_data_file(target, name)]
+
+
+def _is_data_file(target: Path, name: str) -> bool:
+    return name.startswith(f"{target.name}.") and name.endswith(".data")

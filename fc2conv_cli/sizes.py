@@ -6,7 +6,6 @@ that is anything else (``floor(H/2)``, ``S + 1``) enters as one opaque symbol.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -49,12 +48,19 @@ class Size:
 
     def __mul__(self, other: Size) -> Size:
         """The product of two sizes."""
-        return Size(self.coefficient * other.coefficient, tuple(sorted(self.symbols + other.symbols)))
+        symbols = tuple(sorted(self.symbols + other.symbols)) if self.symbols and other.symbols else None
+        return Size(self.coefficient * other.coefficient, symbols or self.symbols or other.symbols)
 
     def divide(self, other: Size) -> Size | None:
         """``self / other``, or None when that is not a size for every value of the symbols."""
+        if self.coefficient % other.coefficient:
+            return None
+        if self.symbols == other.symbols:
+            return Size(self.coefficient // other.coefficient)
+        if not other.symbols:
+            return Size(self.coefficient // other.coefficient, self.symbols)
         mine, theirs = Counter(self.symbols), Counter(other.symbols)
-        if self.coefficient % other.coefficient or theirs - mine:
+        if theirs - mine:
             return None
         return Size(self.coefficient // other.coefficient, tuple(sorted((mine - theirs).elements())))
 
@@ -82,7 +88,10 @@ def shape_of(dims: Iterable[int | str]) -> Shape:
 
 def product(sizes: Iterable[Size]) -> Size:
     """The product of sizes; 1 for none."""
-    return math.prod(sizes, start=ONE)
+    first, *others = (*sizes, ONE)
+    for size in others:
+        first = first if size.is_one else first * size
+    return first
 
 
 def format_shape(shape: Iterable[Size]) -> str:

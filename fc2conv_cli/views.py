@@ -8,6 +8,9 @@ one `View`: the factors in the order of the source axes, and the same factors in
 
 Views compose (`View.then`), invert, apply to a constant, and turn back into the fewest nodes (`steps`). The idea of
 axes as named factors is that of einops; here the names are made up, and the sizes may be symbolic.
+
+A network repeats itself, so the same views are made again and again. What is costly to make is remembered by value, and
+a view that was made before is given as the same object, which makes the next look-up cheap.
 """
 
 from __future__ import annotations
@@ -15,13 +18,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from fc2conv_cli.sizes import ONE, Shape, Size, product
+
+REMEMBERED = 2**14
+"""Results that are kept of each function: more than the different layers of any network, and a few megabytes."""
 
 _ScalarT = TypeVar("_ScalarT", bound=np.generic)
 
@@ -73,6 +79,11 @@ def align(left: Sequence[Axis], right: Sequence[Axis]) -> tuple[Refinement, Refi
 
 
 def _align_axis(ours: Axis, theirs: Axis, lefts: dict[str, Axis], rights: dict[str, Axis]) -> bool:
+    if len(ours) == len(theirs) and all(a.size == b.size for a, b in zip(ours, theirs, strict=True)):
+        for a, b in zip(ours, theirs, strict=True):
+            lefts[a.label] = (*lefts.get(a.label, ()), b)
+            rights[b.label] = (*rights.get(b.label, ()), b)
+        return True
     if product(f.size for f in ours) != product(f.size for f in theirs):
         return False
     i = j = 0
@@ -98,6 +109,27 @@ def _align_axis(ours: Axis, theirs: Axis, lefts: dict[str, Axis], rights: dict[s
     return True
 
 
+class Movement:
+    """What a view does, whatever its factors are called: equal for equal rearrangements."""
+
+    __slots__ = ("_does", "_hash")
+
+    def __init__(self, does: tuple[object, ...]) -> None:
+        """Take the shapes and blocks of a view."""
+        self._does = does
+        self._hash = hash(does)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both rearrange alike."""
+        return self is other or (
+            isinstance(other, Movement) and self._hash == other._hash and self._does == other._does
+        )
+
+    def __hash__(self) -> int:
+        """As it was worked out at the start."""
+        return self._hash
+
+
 @dataclass(frozen=True)
 class View:
     """A rearrangement of a tensor's elements: the same factors, grouped into source and into target axes.
@@ -113,28 +145,25 @@ class View:
     @classmethod
     def identity(cls, shape: Shape) -> View:
         """The view that changes nothing."""
-        axes = tuple(axis(f"a{i}", size) for i, size in enumerate(shape))
-        return cls(axes, axes)
+        return _identity(shape)
 
     @classmethod
     def transpose(cls, shape: Shape, perm: Sequence[int]) -> View:
         """The view that ONNX Transpose computes; `perm` as in its attribute."""
-        source = cls.identity(shape).source
-        return cls(source, tuple(source[p] for p in perm))
+        return _transpose(shape, tuple(perm))
 
     @classmethod
     def reshape(cls, source: Shape, target: Shape) -> View | None:
         """The view that ONNX Reshape computes, or None when no common factors show that it is one."""
-        flat = tuple(Factor(f"a{i}", s) for i, s in enumerate(source) if not s.is_one)
-        cut = tuple(Factor(f"b{i}", s) for i, s in enumerate(target) if not s.is_one)
-        aligned = align([flat], [cut])
-        if aligned is None:
-            return None
-        lefts, rights = aligned
-        return cls(
-            refine((axis(f"a{i}", s) for i, s in enumerate(source)), lefts),
-            refine((axis(f"b{i}", s) for i, s in enumerate(target)), rights),
-        )
+        return _reshape(source, target)
+
+    def __hash__(self) -> int:
+        """Worked out once."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.source, self.target))
 
     @cached_property
     def source_shape(self) -> Shape:
@@ -148,14 +177,15 @@ class View:
 
     def then(self, other: View) -> View | None:
         """The view that does this one first and `other` next, or None when their factors interleave."""
-        aligned = align(self.target, other.source)
-        if aligned is None:
-            return None
-        return View(refine(self.source, aligned[0]), refine(other.target, aligned[1]))
+        return _then(self, other)
 
     def inverse(self) -> View:
         """The view that undoes this one."""
-        return View(self.target, self.source)
+        return self._inverse
+
+    @cached_property
+    def _inverse(self) -> View:
+        return same(View(self.target, self.source))
 
     @cached_property
     def blocks(self) -> tuple[tuple[Size, ...], tuple[int, ...]]:
@@ -172,10 +202,15 @@ class View:
         rank = {start: i for i, start in enumerate(sorted(starts))}
         return sizes, tuple(rank[s] for s in starts)
 
-    @property
-    def movement(self) -> tuple[object, ...]:
-        """What the view does, whatever its factors are called: equal for equal rearrangements."""
-        return self.source_shape, self.target_shape, self.blocks
+    @cached_property
+    def movement(self) -> Movement:
+        """What the view does, whatever its factors are called."""
+        return _movement((self.source_shape, self.target_shape, self.blocks))
+
+    @cached_property
+    def changes_nothing(self) -> bool:
+        """Whether what it makes is what it reads."""
+        return self.source_shape == self.target_shape and self.moves_nothing
 
     @property
     def moves_nothing(self) -> bool:
@@ -201,3 +236,44 @@ def _static(shape: Shape) -> tuple[int, ...]:
     if None in dims:
         raise ValueError(f"the view of a constant cannot have symbolic dims: {dims}")
     return tuple(d for d in dims if d is not None)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def same(view: View) -> View:
+    """The view itself, or an equal one that was made before."""
+    return view
+
+
+_movement = lru_cache(maxsize=REMEMBERED)(Movement)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _identity(shape: Shape) -> View:
+    axes = tuple(axis(f"a{i}", size) for i, size in enumerate(shape))
+    return same(View(axes, axes))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _transpose(shape: Shape, perm: tuple[int, ...]) -> View:
+    source = View.identity(shape).source
+    return same(View(source, tuple(source[p] for p in perm)))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _reshape(source: Shape, target: Shape) -> View | None:
+    flat = tuple(Factor(f"a{i}", s) for i, s in enumerate(source) if not s.is_one)
+    cut = tuple(Factor(f"b{i}", s) for i, s in enumerate(target) if not s.is_one)
+    aligned = align([flat], [cut])
+    if aligned is None:
+        return None
+    lefts, rights = aligned
+    before = refine((axis(f"a{i}", s) for i, s in enumerate(source)), lefts)
+    return same(View(before, refine((axis(f"b{i}", s) for i, s in enumerate(target)), rights)))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _then(first: View, second: View) -> View | None:
+    aligned = align(first.target, second.source)
+    if aligned is None:
+        return None
+    return same(View(refine(first.source, aligned[0]), refine(second.target, aligned[1])))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import onnx_ir as ir
@@ -68,6 +68,7 @@ class Context:
     fuse: bool = False
     function_graphs: frozenset[ir.Graph] = frozenset()
     foreign_graphs: frozenset[ir.Graph] = frozenset()
+    _fed: dict[ir.Value, bool] = field(default_factory=dict, repr=False)
 
     def operands(
         self, node: ir.Node, factors: tuple[int, int] = (0, 1), dtypes: frozenset[ir.DataType] = FLOATS
@@ -122,6 +123,8 @@ class Context:
         """The first thing upstream of a weight that keeps it from being constant."""
         stack, seen = [weight], {weight}
         runtime = Unreadable(reasons.TWO_RUNTIME_OPERANDS, "")
+        if self._is_fed(weight):
+            return runtime
         verdict = runtime
         while stack:
             value = stack.pop()
@@ -131,8 +134,6 @@ class Context:
             elif node is None:
                 if value.graph in self.function_graphs:
                     verdict = Unreadable(reasons.WEIGHT_IS_ARGUMENT, "")
-                elif value.is_graph_input():
-                    return runtime
             else:
                 fresh = [v for v in node.inputs if v is not None and v not in seen]
                 seen.update(fresh)
@@ -141,3 +142,22 @@ class Context:
                 if verdict is runtime and stored is not None and self.constants.is_constant(stored):
                     verdict = Unreadable(reasons.QUANTIZED_WEIGHT, _COMPUTED_ON)
         return verdict
+
+    def _is_fed(self, value: ir.Value) -> bool:
+        """Whether anything upstream is an input that the caller gives: worked out once for each value."""
+        stack = [value]
+        while stack:
+            top = stack[-1]
+            node = top.producer()
+            if top not in self._fed and (node is None or self.constants.is_overridable(top)):
+                given = top.is_graph_input() and top.graph not in self.function_graphs
+                self._fed[top] = given and not self.constants.is_overridable(top)
+            elif top not in self._fed and node is not None:
+                above = [v for v in node.inputs if v is not None]
+                unknown = [v for v in above if v not in self._fed]
+                if unknown:
+                    stack.append(unknown[0])
+                    continue
+                self._fed[top] = any(self._fed[v] for v in above)
+            stack.pop()
+        return self._fed[value]

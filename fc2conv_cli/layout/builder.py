@@ -10,6 +10,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from fc2conv_cli.graphs import all_graphs
+from fc2conv_cli.layout.donors import Donors
 from fc2conv_cli.layout.steps import COMPUTED, Step
 from fc2conv_cli.records import node_label
 from fc2conv_cli.shapes import Shapes
@@ -51,6 +52,7 @@ class Builder:
         self.opset = model.graph.opset_imports.get("", 1)
         self._list_initializers = model.ir_version <= _LAST_LISTED_IR_VERSION
         self._taken = _all_names(model)
+        self._next: dict[str, int] = {}
         self._integers: dict[tuple[ir.Graph, tuple[int, ...]], ir.Value] = {}
         self._anchor: ir.Node | None = None
         self._latest: ir.Node | None = None
@@ -94,7 +96,8 @@ class Builder:
     ) -> ir.Value:
         """Add a node, and return its output."""
         note = {PROVENANCE: self._provenance()}
-        node = ir.node(op_type, list(inputs), attributes, domain=domain, name=name, metadata_props=note)
+        given = [_attribute(key, attribute) for key, attribute in attributes.items()]
+        node = ir.Node(domain, op_type, list(inputs), given, name=name, metadata_props=note)
         return self._inserted(node, shape, dtype or self.dtype)
 
     def dynamically_quantized(self, value: ir.Value, shape: Shape, name: str) -> tuple[ir.Value, ir.Value, ir.Value]:
@@ -143,8 +146,9 @@ class Builder:
         value.type = None if dtype is None else ir.TensorType(dtype)
         self.shapes.record(value, shape, dtype)
 
-    def steps(self, value: ir.Value, chain: Sequence[Step], name: str, donors: Sequence[ir.Value] = ()) -> ir.Value:
+    def steps(self, value: ir.Value, chain: Sequence[Step], name: str, donors: Donors | None = None) -> ir.Value:
         """Add layout nodes; `donors` have the dims that a computed Reshape needs."""
+        donors = donors or Donors(self.shapes)
         for step in chain:
             label = self.fresh(f"{name}/{step.op.lower()}")
             if step.op == "Transpose":
@@ -208,7 +212,7 @@ class Builder:
 
     def array(self, name: str, array: npt.NDArray[np.generic]) -> ir.Value:
         """Add a constant that is in memory already."""
-        return self.initializer(name, ir.tensor(array))
+        return self.initializer(name, ir.Tensor(array))
 
     def lazy(
         self,
@@ -219,15 +223,17 @@ class Builder:
         home: ir.Graph | None = None,
     ) -> ir.Value:
         """Add a constant that is computed when the file is written, and not kept."""
-        tensor = ir.LazyTensor(lambda: ir.tensor(np.ascontiguousarray(make())), dtype=dtype, shape=ir.Shape(shape))
+        tensor = ir.LazyTensor(lambda: ir.Tensor(np.ascontiguousarray(make())), dtype=dtype, shape=ir.Shape(shape))
         return self.initializer(name, tensor, home)
 
     def fresh(self, name: str) -> str:
         """The name itself, or with a number behind it when it is taken."""
-        candidate, number = name, 1
+        candidate, number = name, self._next.get(name, 1)
         while candidate in self._taken:
             candidate, number = f"{name}_{number}", number + 1
         self._taken.add(candidate)
+        if candidate != name:
+            self._next[name] = number
         return candidate
 
     def _dim(self, size: Size) -> int | str | None:
@@ -260,7 +266,7 @@ class Builder:
         self._graph.insert_before(self._anchor, node)
         return node.outputs[0]
 
-    def computed_shape(self, shape: Shape, donors: Sequence[ir.Value], name: str) -> ir.Value:
+    def computed_shape(self, shape: Shape, donors: Donors, name: str) -> ir.Value:
         """A shape as a tensor: constants where static, dims of some donor where not."""
         parts: list[ir.Value] = []
         wholes: dict[ir.Value, ir.Value] = {}
@@ -268,7 +274,7 @@ class Builder:
             if size.static is not None:
                 parts.append(self._integer_list((size.static,)))
                 continue
-            donor = next(v for v in donors if size in (self.shapes.shape(v) or ()))
+            donor = donors.of(size)
             dims = self.shapes.shape(donor) or ()
             rank = (Size.of(len(dims)),)
             if donor not in wholes:
@@ -279,6 +285,14 @@ class Builder:
             parts.append(self.node("Gather", [whole, index], {"axis": 0}, (Size.of(1),), label, ir.DataType.INT64))
         label = self.fresh(f"{name}/concat")
         return self.node("Concat", parts, {"axis": 0}, (Size.of(len(shape)),), label, ir.DataType.INT64)
+
+
+def _attribute(name: str, value: AttributeValue) -> ir.Attr:
+    if isinstance(value, int):
+        return ir.AttrInt64(name, value)
+    if isinstance(value, float):
+        return ir.AttrFloat32(name, value)
+    return ir.AttrString(name, value) if isinstance(value, str) else ir.AttrInt64s(name, value)
 
 
 def _earlier(node: ir.Node) -> list[str]:

@@ -31,6 +31,7 @@ class Costs:
         self._shapes = shapes
         self._dims = frozenset(size for v in graph.inputs for size in shapes.shape(v) or ())
         self._known: dict[tuple[object, ...], float] = {}
+        self._writable: dict[tuple[Layout, Layout], bool] = {}
 
     def convert(self, value: ir.Value, have: Layout, want: Layout) -> float:
         """The cost of the layout nodes; infinite when they cannot be written."""
@@ -61,8 +62,12 @@ class Costs:
 
     def can_be_written(self, have: Layout, want: Layout) -> bool:
         """Whether nodes can turn one layout into another at once; where not, the file's own layout may lie between."""
-        view = between(have, want)
-        return view is not None and _can_be_written(steps(view), want, self._dims | set(have.target_shape))
+        key = (have, want)
+        if key not in self._writable:
+            view = between(have, want)
+            known = {size for size in want.target_shape if size in self._dims or size in have.target_shape}
+            self._writable[key] = view is not None and _can_be_written(steps(view), want, known)
+        return self._writable[key]
 
     def is_exposable(self, have: Layout, want: Layout) -> bool:
         """Whether the caller of a model can do a conversion between the file's own layout and one of four axes."""

@@ -66,13 +66,21 @@ def minimise(sizes: Sequence[int], factors: Iterable[Factor], largest_table: int
         factors: The costs.
         largest_table: Beyond this many numbers in a table the result may not be optimal.
     """
-    factors = list(factors)
+    factors = [_of_choices(factor, sizes) for factor in factors]
     elimination = _Elimination(sizes, factors, largest_table)
     bound = elimination.run()
     values = elimination.trace_back()
     cost = float(sum(f.table[tuple(values[v] for v in f.variables)] for f in factors))
     exact = elimination.exact
     return Solution(tuple(values), cost, cost if exact else min(bound, cost))
+
+
+def _of_choices(factor: Factor, sizes: Sequence[int]) -> Factor:
+    """The factor without the variables that have one value only, so that they join no others."""
+    variables = tuple(v for v in factor.variables if sizes[v] != 1)
+    if len(variables) == len(factor.variables):
+        return factor
+    return Factor(variables, factor.table.reshape([sizes[v] for v in variables]))
 
 
 class _Step(NamedTuple):
@@ -89,6 +97,7 @@ class _Elimination:
         self._largest = largest_table
         self._of: list[dict[int, Factor]] = [{} for _ in sizes]
         self._neighbours: list[set[int]] = [set() for _ in sizes]
+        self._weights = [1 for _ in sizes]  # of the table that eliminating the variable leaves
         self._numbers = 0
         self._constant = 0.0
         self._steps: list[_Step] = []
@@ -97,21 +106,21 @@ class _Elimination:
 
     def run(self) -> float:
         """Eliminate all variables; the least cost, or a bound on it."""
-        heap = [(self._weight(v), v) for v in range(len(self._sizes))]
+        heap = [(self._weights[v], v) for v in range(len(self._sizes))]
         heapq.heapify(heap)
         done: set[int] = set()
         while heap:
             weight, variable = heapq.heappop(heap)
             if variable in done:
                 continue
-            if weight != (now := self._weight(variable)):
+            if weight != (now := self._weights[variable]):
                 heapq.heappush(heap, (now, variable))
                 continue
             done.add(variable)
             neighbours = self._neighbours[variable]
             self._eliminate(variable)
             for v in neighbours:
-                heapq.heappush(heap, (self._weight(v), v))
+                heapq.heappush(heap, (self._weights[v], v))
         return self._constant
 
     def trace_back(self) -> list[int]:
@@ -124,20 +133,16 @@ class _Elimination:
             values[variable] = int(np.argmin(total))
         return values
 
-    def _weight(self, variable: int) -> float:
-        """The size of the table that eliminating the variable leaves."""
-        weight = 1.0
-        for v in self._neighbours[variable]:
-            weight *= self._sizes[v]
-        return weight
-
     def _add(self, factor: Factor) -> None:
         if not factor.variables:
             self._constant += float(factor.table)
             return
         for v in factor.variables:
             self._of[v][self._numbers] = factor
-            self._neighbours[v].update(u for u in factor.variables if u != v)
+            for u in factor.variables:
+                if u != v and u not in self._neighbours[v]:
+                    self._neighbours[v].add(u)
+                    self._weights[v] *= self._sizes[u]
         self._numbers += 1
 
     def _eliminate(self, variable: int) -> None:
@@ -149,7 +154,8 @@ class _Elimination:
                 if v != variable:
                     del self._of[v][number]
         for v in self._neighbours[variable]:
-            self._neighbours[v].discard(variable)
+            self._neighbours[v].remove(variable)
+            self._weights[v] //= self._sizes[variable]
         groups = list(self._groups(variable, factors))
         self.exact = self.exact and len(groups) <= 1
         for group in groups:
@@ -158,6 +164,7 @@ class _Elimination:
         if len(groups) > 1:
             for v in self._neighbours[variable]:
                 self._neighbours[v] = {u for f in self._of[v].values() for u in f.variables if u != v}
+                self._weights[v] = _product(self._sizes[u] for u in self._neighbours[v])
 
     def _groups(self, variable: int, factors: list[Factor]) -> Iterator[list[Factor]]:
         """The factors in as few groups as do not exceed the largest table."""

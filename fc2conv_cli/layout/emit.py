@@ -21,13 +21,14 @@ from fc2conv_cli.constants import Constants
 from fc2conv_cli.layer_notes import Arrangement, LayerNote
 from fc2conv_cli.layout.builder import AttributeValue, Builder
 from fc2conv_cli.layout.costs import Costs
+from fc2conv_cli.layout.donors import Donors
 from fc2conv_cli.layout.epilogue import Epilogue
+from fc2conv_cli.layout.facts import Change
 from fc2conv_cli.layout.kernels import Kernels, Stored
 from fc2conv_cli.layout.layouts import Layout, between, is_logical, logical
 from fc2conv_cli.layout.nodes import view_of
 from fc2conv_cli.layout.quantizers import is_quantizer, result_dtype, undoes
 from fc2conv_cli.layout.region import Choice, Option, writes_logical
-from fc2conv_cli.layout.rules import Change
 from fc2conv_cli.layout.steps import steps
 from fc2conv_cli.records import FullyConnected, Plan, PlannedLayer
 from fc2conv_cli.sizes import Shape, Size
@@ -76,7 +77,7 @@ class _Writer:
         self._copies: dict[tuple[object, ...], ir.Value] = {}
         self._heads: dict[tuple[object, ...], tuple[ir.Value, ...]] = {}  # what layers repeat in front of them
         self._gone: list[ir.Node] = []
-        self._donors: list[ir.Value] = list(graph.inputs)
+        self._donors = Donors(build.shapes, graph.inputs)
 
     def write(self, choices: Iterable[Choice]) -> None:
         """Write the units at the places of their anchors; every other node reads what it did before."""
@@ -116,7 +117,7 @@ class _Writer:
             assert view is not None  # or it would have cost infinitely much
             dtype = self._dtypes.get(value, self._shapes.dtype(value))
             self._build.dtype = dtype
-            self._copies[key] = self._build.steps(stored, steps(view), name, [stored, *self._donors])
+            self._copies[key] = self._build.steps(stored, steps(view), name, self._donors.led_by(stored))
         return self._copies[key]
 
     def _settle(self, value: ir.Value, layout: Layout, stored: ir.Value, dtype: ir.DataType | None) -> None:
@@ -159,7 +160,7 @@ class _Writer:
             self._build.at(node, (node,), None)
         for i, value in reads:
             node.replace_input_with(i, self._get(value, None, node.name or value.name or ""))
-        self._donors.extend(node.outputs)
+        self._donors.add(node.outputs)
 
     def _changed(self, node: ir.Node, change: Change) -> None:
         """A node that works in other layouts."""
@@ -169,7 +170,7 @@ class _Writer:
             self._vanish(node, change, name)
         elif change.dims is not None:
             stored = self._get(_first(node), change.reads[0], name)
-            shape = self._build.computed_shape(change.dims, [stored], name)
+            shape = self._build.computed_shape(change.dims, Donors(self._shapes, [stored]), name)
             node.outputs[0].replace_all_uses_with(shape)
             self._gone.append(node)
         elif change.normalizes is not None:
@@ -269,7 +270,7 @@ class _Writer:
             view = between(form.write, written)
             assert view is not None
             build.dtype = dtype
-            value = build.steps(value, steps(view), name, [value, *self._donors])
+            value = build.steps(value, steps(view), name, self._donors.led_by(value))
             if layer.integer is not None and layer.integer.rescale is not None:
                 value = self._epilogue.rescaled(layer.integer.rescale, value, quantization[:1], name)
             value = self._epilogue.finished(layer, value, name)
@@ -277,7 +278,7 @@ class _Writer:
         self._note(planned, option, value)
         if is_logical(written):
             build.take_over(layer.y, value, ())
-            self._donors.append(value)
+            self._donors.add([value])
             self._outside[layer.y] = value
         else:
             self._settle(layer.y, written, value, dtype)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from fc2conv_cli.dequantization import spread
 from fc2conv_cli.sizes import Shape
-from fc2conv_cli.views import Axis, View, align, refine
+from fc2conv_cli.views import Axis, View, align, refine, same
 
 Layout = View
 """From the axes that the file gives a value to those that it is stored with."""
@@ -22,7 +22,7 @@ def logical(shape: Shape) -> Layout:
 
 def is_logical(layout: Layout) -> bool:
     """Whether a value is stored as the file says."""
-    return layout.source_shape == layout.target_shape and layout.moves_nothing
+    return layout.changes_nothing
 
 
 def between(have: Layout, want: Layout) -> View | None:
@@ -115,4 +115,4 @@ def before(view: View, layout: Layout) -> Layout | None:
 def refined_like(layout: Layout, axes: Sequence[Axis]) -> Layout | None:
     """A layout in factors that agree with those in which some axes of the same value are written."""
     aligned = align(layout.source, axes)
-    return None if aligned is None else View(refine(layout.source, aligned[0]), refine(layout.target, aligned[0]))
+    return None if aligned is None else same(View(refine(layout.source, aligned[0]), refine(layout.target, aligned[0])))

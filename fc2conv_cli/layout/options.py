@@ -15,13 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from fc2conv_cli.contraction import Contraction
 from fc2conv_cli.layout.layouts import Layout, refined_like
 from fc2conv_cli.layout.scales import ScaleForm, scale_form
 from fc2conv_cli.records import FullyConnected
-from fc2conv_cli.views import Axis, View, align, refine
+from fc2conv_cli.views import REMEMBERED, Axis, View, align, refine, same
 
 _SPATIAL_AXES = 2
 
@@ -57,24 +58,31 @@ class ConvForm:
 
 def usual_forms(layer: FullyConnected, tokens: Tokens) -> Iterator[ConvForm]:
     """The convolutions that stack all summed factors as channels, whatever the layout of the input is."""
-    contraction = layer.contraction
-    for placed in _placements(contraction.positions, tokens):
-        form = _form(contraction, contraction.x, _stacked(contraction, placed))
-        if _is_exact(layer, form):
-            yield form
+    yield from (form for form in _stacking(layer.contraction, tokens) if _is_exact(layer, form))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _stacking(contraction: Contraction, tokens: Tokens) -> tuple[ConvForm, ...]:
+    placements = _placements(contraction.positions, tokens)
+    return tuple(_form(contraction, contraction.x, _stacked(contraction, placed)) for placed in placements)
 
 
 def form_for(layer: FullyConnected, layout: Layout) -> ConvForm | None:
     """The convolution that reads the input in a layout as it is; None if there is none."""
-    stored = refined_like(layout, layer.contraction.x)
+    form = _reading(layer.contraction, layout)
+    return form if form is not None and _is_exact(layer, form) else None
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _reading(contraction: Contraction, layout: Layout) -> ConvForm | None:
+    stored = refined_like(layout, contraction.x)
     if stored is None:
         return None
-    contraction = layer.contraction.seen_from(View(stored.target, stored.source))
-    direct = None if contraction is None else _direct(contraction)
-    if contraction is None or direct is None:
+    seen = contraction.seen_from(View(stored.target, stored.source))
+    direct = None if seen is None else _direct(seen)
+    if seen is None or direct is None:
         return None
-    form = _form(contraction, _unfolded(stored, contraction.x), direct)
-    return form if _is_exact(layer, form) else None
+    return _form(seen, _unfolded(stored, seen.x), direct)
 
 
 def _unfolded(layout: Layout, stored: tuple[Axis, ...]) -> tuple[Axis, ...]:
@@ -160,11 +168,11 @@ def _form(contraction: Contraction, x: tuple[Axis, ...], layout: _Layout) -> Con
     assert kh is not None
     assert kw is not None
     return ConvForm(
-        read=View(x, layout),
-        weight=weight,
+        read=same(View(x, layout)),
+        weight=same(weight),
         scale=scale_form(contraction.scale, weight.target),
-        bias=View((contraction.outs,), (outs,)),
-        write=View(contraction.y, (n, outs, rest[0], rest[1])),
+        bias=same(View((contraction.outs,), (outs,))),
+        write=same(View(contraction.y, (n, outs, rest[0], rest[1]))),
         kernel_shape=(kh, kw),
         group=contraction.groups,
         keeps_order=not any(kernel) and list(channels) == [f for a in contraction.w for f in a if f.label in summed],

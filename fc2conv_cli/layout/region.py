@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import onnx_ir as ir
 
 from fc2conv_cli.layout.costs import Costs
+from fc2conv_cli.layout.facts import Change, Facts
 from fc2conv_cli.layout.layouts import Layout, is_logical, logical
 from fc2conv_cli.layout.nodes import is_layout_node, view_of
 from fc2conv_cli.layout.options import ConvForm, Tokens, form_for, usual_forms
-from fc2conv_cli.layout.rules import RULES, Change, Facts, changes
+from fc2conv_cli.layout.rules import RULES, change_from, start_of
 from fc2conv_cli.layout.steps import COMPUTED, steps
 from fc2conv_cli.records import FullyConnected
 
@@ -52,6 +54,16 @@ class Option:
     form: ConvForm | None = None
     change: Change | None = None
     cost: float = 0.0
+
+    @cached_property
+    def read(self) -> dict[ir.Value, Layout]:
+        """The layouts of inputs."""
+        return dict(reversed(self.reads))
+
+    @cached_property
+    def written(self) -> dict[ir.Value, Layout]:
+        """The layouts of outputs."""
+        return dict(reversed(self.writes))
 
 
 @dataclass
@@ -113,6 +125,7 @@ class Region:
         self.layouts: dict[ir.Value, dict[object, Layout]] = {}
         self._nodes: dict[ir.Node, Unit] = {}
         self._known: dict[ir.Node, set[object]] = {}
+        self._answered: set[tuple[ir.Node, Layout]] = set()
         self.dying = _dying(layers)
         self._absorbed = {node: layer for layer in layers for node in layer.absorbed}
         self._layers = {layer.node: Unit(layer.absorbed[-1], layer) for layer in layers}
@@ -162,6 +175,7 @@ class Region:
     def _ends(self, layers: Iterable[FullyConnected]) -> Iterable[tuple[ir.Value, Layout]]:
         """The values at which nodes near the layers that change the shape begin and end, as the file stores them."""
         seen: set[ir.Value] = set()
+        done: set[ir.Node] = set()
         queue = deque(value for layer in layers for value in (layer.x, layer.y))
         while queue:
             value = queue.popleft()
@@ -169,6 +183,9 @@ class Region:
                 continue
             seen.add(value)
             for node in self._neighbours(value):
+                if node in done:
+                    continue
+                done.add(node)
                 inputs = [v for v in node.inputs if v is not None and not self._facts.constants.is_constant(v)]
                 ends = [(v, self._facts.shape(v)) for v in (*inputs[:1], node.outputs[0])]
                 shapes = [shape for _, shape in ends if shape is not None]
@@ -228,19 +245,26 @@ class Region:
                 self._answer(use.node, (False, use.idx), layout)
 
     def _answer(self, node: ir.Node, place: tuple[bool, int], layout: Layout) -> None:
-        for change in changes(node, place, layout, self._facts):
-            reads = _chosen(node.inputs, change.reads)
-            writes = _chosen(node.outputs, change.writes)
-            key = tuple(own.movement for _, own in (*reads, *writes))
-            known = self._known.setdefault(node, set())
-            if key in known:
-                continue
-            allowed = [self._add(v, own) for v, own in (*reads, *writes)]  # all of them, so that others can use them
-            if not all(allowed):
-                continue
-            known.add(key)
-            unit = self._nodes.setdefault(node, Unit(node, options=[self._as_it_is(node)]))
-            unit.options.append(Option(reads, writes, change=change))
+        start = start_of(node, place, layout, self._facts)
+        if start is None or (node, start) in self._answered:
+            return
+        self._answered.add((node, start))  # a Concat of many values has the same answer to each of them
+        change = change_from(node, start, self._facts)
+        if change is None:
+            return
+        reads = _chosen(node.inputs, change.reads)
+        writes = _chosen(node.outputs, change.writes)
+        key = tuple(own.movement for _, own in (*reads, *writes))
+        known = self._known.setdefault(node, set())
+        if key in known:
+            return
+        allowed = [self._add(v, own) for v, own in (*reads, *writes)]  # all of them, so that others can use them
+        if not all(allowed):
+            return
+        known.add(key)
+        if node not in self._nodes:
+            self._nodes[node] = Unit(node, options=[self._as_it_is(node)])
+        self._nodes[node].options.append(Option(reads, writes, change=change))
 
     def _as_it_is(self, node: ir.Node) -> Option:
         ways = []

@@ -7,15 +7,9 @@ safe.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
-
-import numpy as np
-import numpy.typing as npt
 import onnx_ir as ir
 
-from fc2conv_cli.constants import Constants
+from fc2conv_cli.layout.facts import Array, Change, Facts, Rule, alike, find_axis
 from fc2conv_cli.layout.layouts import (
     Layout,
     before,
@@ -24,70 +18,13 @@ from fc2conv_cli.layout.layouts import (
     filled,
     logical,
     place,
-    reduced,
     resized,
     through,
 )
 from fc2conv_cli.layout.nodes import view_of
 from fc2conv_cli.layout.quantizers import is_quantizer
-from fc2conv_cli.shapes import Shapes
-from fc2conv_cli.sizes import Shape, Size
-
-Array = npt.NDArray[np.generic]
-
-
-@dataclass(frozen=True)
-class Change:
-    """How a node works in the layouts that a rule says.
-
-    Attributes:
-        reads: A layout for each input; None for one that is read as it is (a constant that the node needs so).
-        writes: A layout for each output.
-        attributes: Attributes to set.
-        operands: Constants to replace inputs with, by their place.
-        vanishes: Whether the node goes: its output is its input.
-        normalizes: For a LayerNormalization that is written as simpler nodes: the stored axis that it is over.
-        dims: For a Shape node: the dims that it gives; each is static or one of the stored dims.
-    """
-
-    reads: tuple[Layout | None, ...]
-    writes: tuple[Layout | None, ...]
-    attributes: Mapping[str, int | list[int]] = field(default_factory=dict)
-    operands: Mapping[int, Array] = field(default_factory=dict)
-    vanishes: bool = False
-    normalizes: int | None = None
-    dims: tuple[Size, ...] | None = None
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a rule may ask about the model.
-
-    Attributes:
-        shapes: Shapes of all values.
-        constants: Which values are constant.
-        opset: Version of the default operator set.
-        decompose: Whether LayerNormalization may be written as simpler nodes.
-    """
-
-    shapes: Shapes
-    constants: Constants
-    opset: int
-    decompose: bool = False
-
-    def shape(self, value: ir.Value | None) -> Shape | None:
-        """The shape of a value; None if unknown."""
-        return None if value is None else self.shapes.shape(value)
-
-    def array(self, node: ir.Node, index: int) -> Array | None:
-        """A constant operand; None if the node has none there."""
-        value = node.inputs[index] if index < len(node.inputs) else None
-        constant = None if value is None else self.constants.find(value)
-        return None if constant is None else self.constants.array(constant)
-
-
-Rule = Callable[[ir.Node, Layout, "Facts"], Change | None]
-"""From the layout of the largest value of a node, the one that all others are part of."""
+from fc2conv_cli.layout.selections import arg_rule, gather_rule, pad_rule, reduce_rule, slice_rule, top_rule
+from fc2conv_cli.sizes import Size
 
 
 def _elementwise(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
@@ -134,29 +71,15 @@ def _quantizer(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
     rest = tuple(None for _ in node.inputs[1:])
     if is_quantizer(node, facts.shapes):
         return Change((layout, *rest), (layout,))
-    found = None if "block_size" in node.attributes else _axis(node, layout, default=1)
+    found = None if "block_size" in node.attributes else find_axis(node, layout, default=1)
     return None if found is None else Change((layout, *rest), (layout,), {"axis": found.stored})
-
-
-class _Axis(NamedTuple):
-    """The axis of a node: as the file means it, and where it is stored."""
-
-    meant: int
-    stored: int
-
-
-def _axis(node: ir.Node, layout: Layout, default: int = 0) -> _Axis | None:
-    """The `axis` of a node; None unless it is stored whole."""
-    rank, axis = len(layout.source), node.attributes.get_int("axis", default)
-    at = place(layout, axis % rank) if -rank <= axis < rank else None
-    return None if at is None else _Axis(axis % rank, at)
 
 
 def _along_axis(default: int) -> Rule:
     """Softmax and its like: the axis stored whole, and renumbered."""
 
     def rule(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
-        found = None if facts.opset < _FIRST_SOFTMAX_OF_ONE_AXIS else _axis(node, layout, default)
+        found = None if facts.opset < _FIRST_SOFTMAX_OF_ONE_AXIS else find_axis(node, layout, default)
         return None if found is None else Change((layout,), (layout,), {"axis": found.stored})
 
     return rule
@@ -172,132 +95,19 @@ def _batch_normalization(node: ir.Node, layout: Layout, facts: Facts) -> Change 
     return Change((layout, *(None for _ in node.inputs[1:])), (layout,))
 
 
-def _reduce(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
-    """Reductions over axes that are stored whole; those that go from the shape stay in memory, with size 1."""
-    rank = len(layout.source)
-    given = node.attributes.get("axes")
-    array = facts.array(node, 1) if len(node.inputs) > 1 and node.inputs[1] is not None else None
-    if given is None and array is None:
-        return _reduce_all(node, layout)
-    axes = [int(a) for a in (given.as_ints() if given is not None else np.asarray(array).reshape(-1))]
-    if not axes or any(not -rank <= a < rank for a in axes):
-        return None
-    axes = [a % rank for a in axes]
-    places = [place(layout, a) for a in axes]
-    if None in places:
-        return None
-    keepdims = bool(node.attributes.get_int("keepdims", 1))
-    stored = np.array(sorted(p for p in places if p is not None), np.int64)
-    written = reduced(layout, axes, keepdims=keepdims)
-    if given is not None:
-        return Change((layout,), (written,), {"keepdims": 1, "axes": stored.tolist()})
-    return Change((layout, None), (written,), {"keepdims": 1}, {1: stored})
-
-
-def _reduce_all(node: ir.Node, layout: Layout) -> Change | None:
-    """Over every axis there is, whatever they are."""
-    if node.attributes.get_int("noop_with_empty_axes", 0) or any(v is not None for v in node.inputs[1:]):
-        return None
-    keepdims = bool(node.attributes.get_int("keepdims", 1))
-    written = reduced(layout, range(len(layout.source)), keepdims=keepdims)
-    return Change((layout, *(None for _ in node.inputs[1:])), (written,), {"keepdims": 1})
-
-
-def _arg(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
-    """ArgMax and ArgMin: a reduction over one axis."""
-    found = _axis(node, layout)
-    if found is None:
-        return None
-    keepdims = bool(node.attributes.get_int("keepdims", 1))
-    written = reduced(layout, [found.meant], keepdims=keepdims)
-    return Change((layout,), (written,), {"axis": found.stored, "keepdims": 1})
-
-
 def _concat(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
     """Every operand in the arrangement of the result."""
-    found = _axis(node, layout)
-    reads = None if found is None else _alike(node.inputs, layout, found.meant, facts)
+    found = find_axis(node, layout)
+    reads = None if found is None else alike(node.inputs, layout, found.meant, facts)
     return None if found is None or reads is None else Change(reads, (layout,), {"axis": found.stored})
 
 
 def _split(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
     """Every part in the arrangement of the whole."""
-    found = _axis(node, layout)
-    writes = None if found is None else _alike(node.outputs, layout, found.meant, facts)
+    found = find_axis(node, layout)
+    writes = None if found is None else alike(node.outputs, layout, found.meant, facts)
     rest = tuple(None for _ in node.inputs[1:])
     return None if found is None or writes is None else Change((layout, *rest), writes, {"axis": found.stored})
-
-
-def _alike(values: Iterable[ir.Value | None], layout: Layout, axis: int, facts: Facts) -> tuple[Layout, ...] | None:
-    """The layouts of values that differ from the one in `layout` along one axis."""
-    found: list[Layout] = []
-    for value in values:
-        shape = facts.shape(value)
-        own = None if shape is None or len(shape) != len(layout.source) else resized(layout, axis, shape)
-        if own is None:
-            return None
-        found.append(own)
-    return tuple(found)
-
-
-def _slice(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
-    """Slices along axes that are stored whole."""
-    rank, shape = len(layout.source), facts.shape(node.outputs[0])
-    axes = facts.array(node, 3) if len(node.inputs) > 3 else None
-    if axes is None or shape is None or len(shape) != rank:
-        return None
-    places: list[int] = []
-    written: Layout | None = layout
-    for axis in (int(a) % rank for a in axes.reshape(-1)):
-        at = place(layout, axis)
-        written = None if written is None or at is None else resized(written, axis, shape)
-        if at is None or written is None:
-            return None
-        places.append(at)
-    rest = tuple(None for _ in node.inputs[1:])
-    assert written is not None
-    return Change((layout, *rest), (written,), operands={3: np.array(places, axes.dtype)})
-
-
-def _gather(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
-    """A constant index or list of them, along an axis that is stored whole; what one index drops stays, with size 1."""
-    found, indices, shape = _axis(node, layout), facts.array(node, 1), facts.shape(node.outputs[0])
-    if found is None or indices is None or shape is None or indices.ndim > 1:
-        return None
-    if indices.ndim == 1:
-        taken = resized(layout, found.meant, shape)
-        return None if taken is None else Change((layout, None), (taken,), {"axis": found.stored})
-    written = reduced(layout, [found.meant], keepdims=False)
-    return Change((layout, None), (written,), {"axis": found.stored}, {1: indices.reshape(1)})
-
-
-def _top(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
-    """TopK along an axis that is stored whole: the values and their indices."""
-    found = None if facts.opset < _FIRST_K_AS_INPUT_OPSET else _axis(node, layout, -1)
-    writes = None if found is None else _alike(node.outputs, layout, found.meant, facts)
-    return None if found is None or writes is None else Change((layout, None), writes, {"axis": found.stored})
-
-
-def _pad(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
-    """Padding of axes that are stored whole."""
-    rank, shape, pads = len(layout.source), facts.shape(node.outputs[0]), facts.array(node, 1)
-    given = node.inputs[3] if len(node.inputs) > 3 else None
-    axes = np.arange(rank) if given is None else facts.array(node, 3)
-    if facts.opset < _FIRST_PADS_AS_INPUT_OPSET or pads is None or axes is None or shape is None or len(shape) != rank:
-        return None
-    meant = [int(axis) % rank for axis in axes.reshape(-1)]
-    stored, written = np.zeros((2, len(layout.target)), np.int64), layout
-    for i, axis in enumerate(meant):
-        both = pads.reshape(2, -1)[:, i]
-        if not both.any():
-            continue
-        at, padded = place(layout, axis), resized(written, axis, shape)
-        if at is None or padded is None:
-            return None
-        stored[:, at], written = both, padded
-    rest = tuple(None for _ in node.inputs[1:])
-    more = {} if given is None else {3: np.arange(len(layout.target))}
-    return Change((layout, *rest), (written,), operands={1: stored.reshape(-1), **more})
 
 
 def _layout(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
@@ -361,8 +171,6 @@ def _shape(node: ir.Node, layout: Layout, facts: Facts) -> Change | None:
 
 
 _FIRST_BROADCAST_OPSET = 7
-_FIRST_K_AS_INPUT_OPSET = 10
-_FIRST_PADS_AS_INPUT_OPSET = 11
 _FIRST_SOFTMAX_OF_ONE_AXIS = 13
 """Before, Softmax took all axes from `axis` on as one."""
 
@@ -383,18 +191,18 @@ RULES: dict[tuple[str, str], Rule] = {
     **{("", op): _elementwise for op in (*_UNARY, *_BROADCASTING)},
     **{(domain, op): _quantizer for op in ("QuantizeLinear", "DequantizeLinear") for domain in ("", "com.microsoft")},
     **{("", op): _along_axis(-1) for op in ("Softmax", "LogSoftmax", "Hardmax")},
-    **{("", op): _reduce for op in (*_REDUCTIONS, *_MORE_REDUCTIONS)},
-    **{("", op): _arg for op in ("ArgMax", "ArgMin")},
+    **{("", op): reduce_rule for op in (*_REDUCTIONS, *_MORE_REDUCTIONS)},
+    **{("", op): arg_rule for op in ("ArgMax", "ArgMin")},
     **{("", op): _layout for op in ("Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze")},
     ("", "BatchNormalization"): _batch_normalization,
     ("", "Concat"): _concat,
-    ("", "Gather"): _gather,
+    ("", "Gather"): gather_rule,
     ("", "LayerNormalization"): _layer_normalization,
-    ("", "Pad"): _pad,
+    ("", "Pad"): pad_rule,
     ("", "Shape"): _shape,
     ("", "Split"): _split,
-    ("", "Slice"): _slice,
-    ("", "TopK"): _top,
+    ("", "Slice"): slice_rule,
+    ("", "TopK"): top_rule,
 }
 """By domain and operator."""
 
@@ -402,8 +210,8 @@ _FROM_OUTPUT = {_elementwise, _quantizer, _batch_normalization, _concat, _layer_
 """Rules that start from the layout of the output; the others start from that of the first input."""
 
 
-def changes(node: ir.Node, place_: tuple[bool, int], layout: Layout, facts: Facts) -> Iterable[Change]:
-    """What a node can do when one of its values is stored in a layout.
+def start_of(node: ir.Node, place_: tuple[bool, int], layout: Layout, facts: Facts) -> Layout | None:
+    """The layout from which a node's rule starts, when one of its values is stored in a layout; None if it has none.
 
     Args:
         node: The node.
@@ -413,13 +221,15 @@ def changes(node: ir.Node, place_: tuple[bool, int], layout: Layout, facts: Fact
     """
     rule = RULES.get((node.domain, node.op_type))
     if rule is None or any(a.is_ref() for a in node.attributes.values()):
-        return
+        return None
     if rule is _elementwise and facts.opset < _FIRST_BROADCAST_OPSET:
-        return
-    start = _start(rule, node, place_, layout, facts)
-    change = None if start is None else rule(node, start, facts)
-    if change is not None:
-        yield change
+        return None
+    return _start(rule, node, place_, layout, facts)
+
+
+def change_from(node: ir.Node, start: Layout, facts: Facts) -> Change | None:
+    """What a node that has a rule can do, from the layout that `start_of` gave."""
+    return RULES[node.domain, node.op_type](node, start, facts)
 
 
 def _start(rule: Rule, node: ir.Node, place_: tuple[bool, int], layout: Layout, facts: Facts) -> Layout | None:

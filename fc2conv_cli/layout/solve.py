@@ -21,10 +21,10 @@ from fc2conv_cli.errors import UsageError
 from fc2conv_cli.layers import reasons
 from fc2conv_cli.layout.costs import Costs
 from fc2conv_cli.layout.elimination import Factor, minimise
+from fc2conv_cli.layout.facts import Facts
 from fc2conv_cli.layout.layouts import Layout, is_logical, logical
 from fc2conv_cli.layout.options import Tokens
 from fc2conv_cli.layout.region import Choice, Option, Region, Unit
-from fc2conv_cli.layout.rules import Facts
 from fc2conv_cli.records import FullyConnected, Plan, PlannedLayer, Skip
 from fc2conv_cli.shapes import Shapes
 from fc2conv_cli.timing import Stopwatch
@@ -96,9 +96,11 @@ def solve(
     planned: dict[ir.Node, PlannedLayer] = {}
     choices: dict[ir.Graph, Sequence[Choice]] = {}
     cost = bound = 0.0
-    for graph in dict.fromkeys(layer.node.graph for layer in layers):
-        assert graph is not None
-        here = [layer for layer in layers if layer.node.graph is graph]
+    by_graph: dict[ir.Graph, list[FullyConnected]] = {}
+    for layer in layers:
+        assert layer.node.graph is not None
+        by_graph.setdefault(layer.node.graph, []).append(layer)
+    for graph, here in by_graph.items():
         problem, left = _problem(graph, here, facts, wishes, main)
         skips.extend(left)
         with watch("solve"):
@@ -189,8 +191,8 @@ class _Problem:
     def _value(self, value: ir.Value, writer: Unit | None, readers: Sequence[Unit]) -> None:
         """The cost of converting a value."""
         own = logical(self._costs.shape(value))
-        written = [own] if writer is None else [_of(option.writes, value) or own for option in writer.options]
-        read = [[_of(option.reads, value) for option in unit.options] for unit in readers]
+        written = [own] if writer is None else [option.written.get(value) or own for option in writer.options]
+        read = [[option.read.get(value) for option in unit.options] for unit in readers]
         as_it_is = self._is_read_elsewhere(value, readers)
         given = value.is_graph_output()
         if len(readers) == 1 and not as_it_is and not given:
@@ -259,7 +261,3 @@ class _Problem:
         nodes = {node for unit in readers for node in (unit.layer.absorbed if unit.layer else (unit.anchor,))}
         others = (use.node for use in value.uses())
         return any(n not in nodes and n not in self._dying for n in others)
-
-
-def _of(pairs: Sequence[tuple[ir.Value, Layout]], value: ir.Value) -> Layout | None:
-    return next((own for v, own in pairs if v is value), None)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from fc2conv_cli.sizes import Shape
-from fc2conv_cli.views import View
+from fc2conv_cli.views import REMEMBERED, View
 
 TRANSPOSE_COST = 100
 """A Transpose moves every byte ..."""
@@ -62,14 +63,19 @@ def steps(view: View) -> list[Step]:
     Three ways are compared: Transpose then Reshape, Reshape then Transpose, and Reshape, Transpose, Reshape. The
     first two need the axes of one side to move whole.
     """
+    return list(_steps(view))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _steps(view: View) -> tuple[Step, ...]:
     if view.moves_nothing:
-        return regroup(view.source_shape, view.target_shape)
-    ways = [_through_blocks(view)]
+        return tuple(regroup(view.source_shape, view.target_shape))
+    ways: list[Sequence[Step]] = [_through_blocks(view)]
     if (first := _transpose_first(view)) is not None:
         ways.append(first)
     if (last := _transpose_last(view)) is not None:
         ways.append(last)
-    return min(ways, key=cost)
+    return tuple(min(ways, key=cost))
 
 
 def regroup(source: Shape, target: Shape) -> list[Step]:

@@ -66,3 +66,12 @@ def test_a_tangle_is_bounded() -> None:
     found = minimise([4] * 14, factors, largest_table=4**5)
     assert 0 < found.gap < 1
     assert np.isfinite(found.cost)
+
+
+def test_a_hub_with_more_neighbours_than_an_array_has_axes() -> None:
+    count = 200
+    choice = [Factor((0, i), np.array([[1.0, 2.0], [3.0, 0.0]])) for i in range(1, count)]
+    lone = [Factor((count, i), np.array([[0.0, 1.0]])) for i in range(1, count)]  # of one value: joins nothing
+    solution = minimise([2] * count + [1], [*choice, *lone])
+    assert solution.values == (0,) * (count + 1)
+    assert (solution.cost, solution.gap) == (count - 1, 0)

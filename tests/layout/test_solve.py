@@ -19,7 +19,7 @@ from onnx import helper
 from fc2conv_cli import inspect
 from fc2conv_cli.frontends.onnx_file import load
 from fc2conv_cli.frontends.source import Source
-from fc2conv_cli.layout.rules import Facts
+from fc2conv_cli.layout.facts import Facts
 from fc2conv_cli.layout.solve import Wishes, _problem
 from fc2conv_cli.pipeline.analysis import Wanted, analyse
 
