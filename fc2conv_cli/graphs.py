@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+import onnx
 import onnx_ir as ir
 
 FIRST_OVERRIDABLE_IR_VERSION = 4
@@ -37,6 +38,14 @@ def all_graphs(model: ir.Model) -> Iterator[ir.Graph]:
         yield from function.subgraphs()
 
 
+def tensor_attributes(graph: ir.Graph) -> Iterator[tuple[ir.Node, str, ir.Attr]]:
+    """The attributes of a graph's own nodes that hold a tensor; they may be replaced meanwhile."""
+    for node in graph:
+        for name, attribute in list(node.attributes.items()):
+            if not attribute.is_ref() and attribute.type == ir.AttributeType.TENSOR:
+                yield node, name, attribute
+
+
 _FIRST_AXES_AS_INPUT_OPSET = 13
 """Squeeze and Unsqueeze take their axes as an attribute before."""
 
@@ -49,3 +58,18 @@ def foreign(model: ir.Model, opset: int) -> frozenset[ir.Graph]:
         if (own < _FIRST_AXES_AS_INPUT_OPSET) != (opset < _FIRST_AXES_AS_INPUT_OPSET):
             found.update((function.graph, *function.subgraphs()))
     return frozenset(found)
+
+
+def nested_graphs(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.GraphProto]:
+    """The graphs of branches and loops, as they are in a file, at any depth."""
+    for node in nodes:
+        for attribute in node.attribute:
+            for graph in (attribute.g, *attribute.graphs) if attribute.HasField("g") else attribute.graphs:
+                yield graph
+                yield from nested_graphs(graph.node)
+
+
+def stored_initializers(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    """The initializers of a graph and of those nested in it, as they are in a file."""
+    for each in (graph, *nested_graphs(graph.node)):
+        yield from each.initializer

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import onnx
-import onnx_ir as ir
 import pytest
 from helpers import SAMPLES, assert_close, matmul, names, random, run, save
 from onnx import helper
@@ -129,7 +128,7 @@ def test_a_failure_while_writing_leaves_nothing(tmp_path: Path, monkeypatch: pyt
     def full(*args: object, **kwargs: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(ir, "save", full)
+    monkeypatch.setattr(saving, "write_model", full)
     with pytest.raises(errors.OutputFileError, match="No space left"):
         convert(model_file(tmp_path))
     assert names(tmp_path) == ["model.onnx"]
