@@ -197,6 +197,10 @@ def convert_command(
     freeze_inputs: FreezeOption = False,
     allow_unverifiable: UnverifiableOption = False,
     fuse: FuseOption = False,
+    share_weights: Annotated[
+        bool,
+        typer.Option("--share-weights", help="Read weights from the original's data file where they are the same."),
+    ] = False,
     layout: LayoutOption = Layouts.auto,
     tokens: TokensOption = TokensTo.width,
     decompose_layernorm: LayernormOption = False,
@@ -234,6 +238,7 @@ def convert_command(
         freeze_inputs=freeze_inputs,
         allow_unverifiable=allow_unverifiable,
         fuse=fuse,
+        share_weights=share_weights,
         wishes=Wishes(layout is Layouts.auto, tokens.value, decompose_layernorm, io_layout.value),
         settings=comparing.settings(reference=False),
         loading=_loading(inputs, factory, import_path, unsafe_load, opset, keep_export, verbose),

@@ -69,7 +69,21 @@ def nested_graphs(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.GraphProto]:
                 yield from nested_graphs(graph.node)
 
 
-def stored_initializers(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    """The initializers of a graph and of those nested in it, as they are in a file."""
-    for each in (graph, *nested_graphs(graph.node)):
-        yield from each.initializer
+def stored_initializers(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """The initializers of a file, in all graphs and functions."""
+    yield from proto.graph.initializer
+    for nodes in _bodies(proto):
+        for graph in nested_graphs(nodes):
+            yield from graph.initializer
+
+
+def stored_tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Every tensor of a file: initializers, and what attributes hold."""
+    yield from stored_initializers(proto)
+    for outer in _bodies(proto):
+        for nodes in (outer, *(graph.node for graph in nested_graphs(outer))):
+            yield from (a.t for node in nodes for a in node.attribute if a.HasField("t"))
+
+
+def _bodies(proto: onnx.ModelProto) -> list[Iterable[onnx.NodeProto]]:
+    return [proto.graph.node, *(function.node for function in proto.functions)]

@@ -36,6 +36,7 @@ from fc2conv_cli.layout.stretches import Stretch, stretches
 from fc2conv_cli.records import Plan, Skip
 from fc2conv_cli.save import Draft, check_target, draft, external_files, follow_link
 from fc2conv_cli.shapes import Shapes, infer
+from fc2conv_cli.sharing import check_sharing, sharing_notes
 from fc2conv_cli.verification.compare import Settings, compare_models
 from fc2conv_cli.verification.per_layer import compare_layers
 from fc2conv_cli.verification.report import VerifyReport
@@ -151,6 +152,7 @@ def convert(
     freeze_inputs: bool = False,
     allow_unverifiable: bool = False,
     fuse: bool = False,
+    share_weights: bool = False,
     wishes: Wishes | None = None,
     settings: Settings | None = None,
     loading: Loading | None = None,
@@ -174,6 +176,7 @@ def convert(
             bfloat16, integer types), and compare in ONNX's reference evaluator where onnxruntime cannot.
         fuse: Fold BatchNormalization, Mul, Div, Add and Sub behind a layer into it, where they are constant along
             positions. This changes rounding.
+        share_weights: Let the result read weights from the data files of the original, where their bytes are the same.
         wishes: What is wanted of the layout.
         settings: How to compare.
         loading: How to load a PyTorch model.
@@ -196,10 +199,14 @@ def convert(
             ir_model = load(source.onnx)
             if output is not None:
                 check_target(target, source.path, ir_model, force=force)
+            if share_weights:
+                check_sharing(ir_model, source.path, target, exported=source.exported)
             frozen = graphs.freeze_inputs(ir_model) if freeze_inputs else []
             analysis = _analyse(source, ir_model, only, skip, unverifiable=allow_unverifiable, fuse=fuse, wishes=wishes)
         settings = _with_shapes(settings, source, loading)
-        writing = _Writing(source, target, ir_model, analysis, frozen, force, verify, keep_failed, settings)
+        writing = _Writing(
+            source, target, ir_model, analysis, frozen, force, verify, keep_failed, settings, share_weights
+        )
         report = _planned(writing, strict=strict, dry_run=dry_run, idle=output is None)
         if report is None:
             report = writing.write()
@@ -344,6 +351,7 @@ class _Writing:
     verify: bool
     keep_failed: bool
     settings: Settings
+    share: bool
 
     @property
     def report(self) -> ConversionReport:
@@ -366,7 +374,9 @@ class _Writing:
                 report = replace(report, notes=(*report.notes, *more), interface=interface)
         unchanged = None if plan.layers or self.frozen else source.onnx
         report = replace(report, layout_after=_count(self.model, self.analysis))
-        with draft(self.model, target, external=bool(in_use), unchanged=unchanged) as written:
+        if self.share:
+            report = replace(report, notes=(*report.notes, *sharing_notes(self.model)))
+        with draft(self.model, target, external=bool(in_use), unchanged=unchanged, share=self.share) as written:
             _assert_valid(written, skip=self.analysis.invalid)
             if self.verify:
                 found = self._compare(written.path)

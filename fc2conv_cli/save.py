@@ -194,10 +194,10 @@ def _data_name(target: Path) -> str:
 def _data_files(model: Path, *, own: bool = False) -> list[Path]:
     """The files that a model keeps weights in; only those that carry its name if `own`."""
     try:
-        graph = parse(model).proto.graph
+        proto = parse(model).proto
     except Exception:  # whatever stands there is no model with data of its own
         return []
-    entries = (entry for tensor in stored_initializers(graph) for entry in tensor.external_data)
+    entries = (entry for tensor in stored_initializers(proto) for entry in tensor.external_data)
     names = dict.fromkeys(entry.value for entry in entries if entry.key == "location")
     if own:
         names = {n: None for n in names if n.startswith(f"{model.name}.") and n.endswith(".data")}

@@ -55,16 +55,19 @@ def locator(target: Path) -> Locate:
     return locate
 
 
-def shared_files(model: ir.Model) -> list[Path]:
-    """The files that a model reads weights from which it could share."""
+def sharing_notes(model: ir.Model) -> list[str]:
+    """What is to be said of the files that a model shares weights of, once it is rewritten."""
     places = (_external_place(tensor) for tensor in _large(model))
-    return list(dict.fromkeys(place.path for place in places if place is not None))
+    files = dict.fromkeys(place.path for place in places if place is not None)
+    if not files:
+        return ["--share-weights: no weight is as it was in the original, so none is shared"]
+    return [f"weights are read from {file}; keep it" for file in files]
 
 
 def write_trial(model: Path, trial: Path, data: Path | None) -> None:
     """Write a copy of a model beside the files that it shares, which reads its own data from where that is for now."""
     proto = onnx.load(model, load_external_data=False)
-    for tensor in stored_initializers(proto.graph):
+    for tensor in stored_initializers(proto):
         for entry in tensor.external_data:
             if data is not None and entry.key == "location" and entry.value == data.name:
                 entry.value = f"{data.parent.name}/{data.name}"
