@@ -45,7 +45,7 @@ def _without_weights(path: Path) -> onnx.ModelProto | None:
 
 def _nbytes(tensor: onnx.TensorProto) -> int | None:
     try:
-        bits: int = ir.DataType(tensor.data_type).bitwidth
-        return (math.prod(tensor.dims) * bits + 7) // 8
+        bits = int(ir.DataType(tensor.data_type).bitwidth)
     except (TypeError, ValueError):  # no such type, or none of a fixed size
         return None
+    return math.ceil(math.prod(map(int, tensor.dims)) * bits / 8)

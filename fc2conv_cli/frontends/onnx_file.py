@@ -43,6 +43,7 @@ def load(path: Path) -> ir.Model:
     model = _model(proto, path)
     if not refer(model, weights):  # of a damaged file, of which the ordinary way has more to say
         model = _model(onnx.load(path, format="protobuf", load_external_data=False), path)
+    _check_lengths(model, path)
     _check_external_data(model, path)
     _embed_attributes(model)
     return model
@@ -160,6 +161,17 @@ def _innermost(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
+def _check_lengths(model: ir.Model, path: Path) -> None:
+    """Weights in the file that are longer or shorter than their shape; onnx.checker finds only the shorter ones."""
+    for tensor in _tensors(model):
+        if not isinstance(tensor, ir.serde.TensorProtoTensor) or not tensor.raw.HasField("raw_data"):
+            continue
+        found = len(tensor.raw.raw_data)
+        if tensor.dtype != ir.DataType.UNDEFINED and found != tensor.nbytes:
+            problem = f"weight {tensor.name!r} has {found} bytes, and its type and shape take {tensor.nbytes}"
+            raise InvalidModelError(path, problem, hint="Export the model again.")
+
+
 def _check_external_data(model: ir.Model, path: Path) -> None:
     for tensor in _external_tensors(model):
         where = Path(tensor.path)
@@ -193,9 +205,13 @@ def _check_containment(tensor: ir.ExternalTensor, path: Path) -> None:
 
 
 def _external_tensors(model: ir.Model) -> list[ir.ExternalTensor]:
-    """All tensors in external files; in initializers and in attributes."""
+    return [tensor for tensor in _tensors(model) if isinstance(tensor, ir.ExternalTensor)]
+
+
+def _tensors(model: ir.Model) -> list[object]:
+    """All that initializers and attributes hold."""
     found: list[object] = []
     for graph in all_graphs(model):
         found.extend(v.const_value for v in graph.initializers.values())
         found.extend(a.value for node in graph for a in node.attributes.values() if not a.is_ref())
-    return [tensor for tensor in found if isinstance(tensor, ir.ExternalTensor)]
+    return found
