@@ -104,12 +104,18 @@ class Draft:
         if replaced:
             used.update(path.resolve() for path in _read_by_others(target))
             replaced = [path for path in replaced if path.resolve() not in used]
+        moved: Path | None = None
         try:
             if self.data is not None:
-                self.data.replace(target.parent / self.data.name)
+                moved = target.parent / self.data.name
+                self.data.replace(moved)
             self.final.replace(target)
+            moved = None
         except OSError as error:
             raise OutputFileError(target, f"cannot be written ({error.strerror})") from error
+        finally:
+            if self.data is not None and moved is not None and not self.data.exists():  # moved without its model
+                moved.unlink(missing_ok=True)
         for old in replaced:
             if self.data is None or old.name != self.data.name:
                 old.unlink(missing_ok=True)
