@@ -93,6 +93,10 @@ def convert_command(
     keep_failed: Annotated[
         bool, typer.Option("--keep-failed", help="Keep a result that failed, as <OUT stem>.failed.onnx.")
     ] = False,
+    share_weights: Annotated[
+        bool,
+        typer.Option("--share-weights", help="Read weights from the original's data file where they are the same."),
+    ] = False,
     layers: Layers = Layers(),  # noqa: B008  the options of the group
     comparing: Comparing = Comparing(),  # noqa: B008
     pytorch: PyTorch = PyTorch(),  # noqa: B008
@@ -115,6 +119,7 @@ def convert_command(
             strict=strict,
             verify=not no_verify,
             keep_failed=keep_failed,
+            share_weights=share_weights,
             settings=comparing.settings(reference=False),
             loading=pytorch.loading(keep_export=keep_export, verbose=reporting.verbose),
             watch=watch,

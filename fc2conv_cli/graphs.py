@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+import onnx
 import onnx_ir as ir
 
 FIRST_OVERRIDABLE_IR_VERSION = 4
@@ -50,6 +51,14 @@ def _nested(graph: ir.Graph) -> Iterator[ir.Graph]:
                 yield from _nested(body)
 
 
+def tensor_attributes(graph: ir.Graph) -> Iterator[tuple[ir.Node, str, ir.Attr]]:
+    """The attributes of a graph's own nodes that hold a tensor; they may be replaced meanwhile."""
+    for node in graph:
+        for name, attribute in list(node.attributes.items()):
+            if not attribute.is_ref() and attribute.type == ir.AttributeType.TENSOR:
+                yield node, name, attribute
+
+
 _FIRST_AXES_AS_INPUT_OPSET = 13
 """Squeeze and Unsqueeze take their axes as an attribute before."""
 
@@ -62,3 +71,32 @@ def foreign(model: ir.Model, opset: int) -> frozenset[ir.Graph]:
         if (own < _FIRST_AXES_AS_INPUT_OPSET) != (opset < _FIRST_AXES_AS_INPUT_OPSET):
             found.update((function.graph, *function.subgraphs()))
     return frozenset(found)
+
+
+def nested_graphs(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.GraphProto]:
+    """The graphs of branches and loops, as they are in a file, at any depth."""
+    for node in nodes:
+        for attribute in node.attribute:
+            for graph in (attribute.g, *attribute.graphs) if attribute.HasField("g") else attribute.graphs:
+                yield graph
+                yield from nested_graphs(graph.node)
+
+
+def stored_initializers(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """The initializers of a file, in all graphs and functions."""
+    yield from proto.graph.initializer
+    for nodes in _bodies(proto):
+        for graph in nested_graphs(nodes):
+            yield from graph.initializer
+
+
+def stored_tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Every tensor of a file: initializers, and what attributes hold."""
+    yield from stored_initializers(proto)
+    for outer in _bodies(proto):
+        for nodes in (outer, *(graph.node for graph in nested_graphs(outer))):
+            yield from (a.t for node in nodes for a in node.attribute if a.HasField("t"))
+
+
+def _bodies(proto: onnx.ModelProto) -> list[Iterable[onnx.NodeProto]]:
+    return [proto.graph.node, *(function.node for function in proto.functions)]

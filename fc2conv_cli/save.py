@@ -12,20 +12,23 @@ import os
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx_ir as ir
 
 from fc2conv_cli.errors import OutputExistsError, OutputFileError
+from fc2conv_cli.frontends.large_file import parse
+from fc2conv_cli.graphs import stored_initializers
+from fc2conv_cli.serializing import is_external, write_model
+from fc2conv_cli.sharing import locator, write_trial
 from fc2conv_cli.timing import Stopwatch
+from fc2conv_cli.transfer import Traffic
 
 _PROTOBUF_LIMIT = 2**31 - 1
 """https://protobuf.dev/programming-guides/proto-limits: a serialized message is at most 2 GiB."""
 _PROTOBUF_MARGIN = 64 * 2**20
 """Left for the graph itself."""
-_EXTERNAL_THRESHOLD = 256
-"""Tensors up to this many bytes stay in the model file: shape inference must see the shapes of Reshape and the like."""
 
 
 def follow_link(target: Path) -> Path:
@@ -75,12 +78,17 @@ class Draft:
     """A model that is written but does not count yet.
 
     Attributes:
-        path: The model file in the temporary folder, under its final name.
-        data: The data file beside it, if its weights are external.
+        path: The model file, to be checked.
+        data: The data file in the temporary folder, if it has weights of its own in one.
+        final: The model file in the temporary folder, under its final name. It is the same one as `path`, unless the
+            model shares weights: then what is checked stands beside these.
+        traffic: Bytes of weights that were written.
     """
 
     path: Path
     data: Path | None
+    final: Path
+    traffic: Traffic
 
     def publish(self, target: Path, in_use: Collection[Path] = ()) -> None:
         """Move the draft to where it belongs, and take away the data file of what it replaces.
@@ -93,13 +101,22 @@ class Draft:
             OutputFileError: The system refuses it.
         """
         used = {path.resolve() for path in in_use}
-        replaced = [path for path in _data_files(target) if path.resolve() not in used]
+        replaced = [path for path in _data_files(target, own=True) if path.resolve() not in used]
+        if replaced:
+            used.update(path.resolve() for path in _read_by_others(target))
+            replaced = [path for path in replaced if path.resolve() not in used]
+        moved: Path | None = None
         try:
             if self.data is not None:
-                self.data.replace(target.parent / self.data.name)
-            self.path.replace(target)
+                moved = target.parent / self.data.name
+                self.data.replace(moved)
+            self.final.replace(target)
+            moved = None
         except OSError as error:
             raise OutputFileError(target, f"cannot be written ({error.strerror})") from error
+        finally:
+            if self.data is not None and moved is not None and not self.data.exists():  # moved without its model
+                moved.unlink(missing_ok=True)
         for old in replaced:
             if self.data is None or old.name != self.data.name:
                 old.unlink(missing_ok=True)
@@ -107,7 +124,13 @@ class Draft:
 
 @contextlib.contextmanager
 def draft(
-    model: ir.Model, target: Path, *, external: bool, unchanged: Path | None = None, watch: Stopwatch | None = None
+    model: ir.Model,
+    target: Path,
+    *,
+    external: bool,
+    unchanged: Path | None = None,
+    share: bool = False,
+    watch: Stopwatch | None = None,
 ) -> Iterator[Draft]:
     """Write a model to a temporary folder beside `target`; the folder is gone afterwards.
 
@@ -117,7 +140,8 @@ def draft(
         external: Whether to keep weights in a data file; one that would not fit a protobuf does in any case.
         unchanged: The file that the model was read from, if nothing was changed: it is copied byte for byte, unless its
             weights are external.
-        watch: Told of the stage.
+        share: Whether the draft may read weights of the original's data files from there.
+        watch: Told how far it is.
 
     Raises:
         OutputFileError: The disk is full, or the folder cannot be written to.
@@ -128,31 +152,42 @@ def draft(
         raise OutputFileError(
             target, f"cannot be written ({error.strerror})", hint="Name another folder with -o."
         ) from error
+    trial = folder.with_name(f"{folder.name}.onnx")
     try:
-        path = folder / target.name
-        data = _data_name(target) if (external and _has_large_tensor(model)) or _is_too_large(model) else None
         try:
+            unchanged = None if external else unchanged
             with (watch or Stopwatch())("save"):
-                if unchanged is not None and not external:
-                    shutil.copyfile(unchanged, path)
-                else:
-                    size = _EXTERNAL_THRESHOLD
-                    ir.save(model, path, format="protobuf", external_data=data, size_threshold_bytes=size)
+                written = _written(model, folder / target.name, target, external, unchanged, share)
+                if share:
+                    write_trial(written.final, trial, written.data)
+                    written = replace(written, path=trial)
         except OSError as error:
             problem = f"cannot be written ({error.strerror or error})"
             raise OutputFileError(target, problem, hint="Check the free space of the disk.") from error
-        yield Draft(path, None if data is None else folder / data)
+        yield written
     finally:
+        trial.unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _written(model: ir.Model, path: Path, target: Path, external: bool, unchanged: Path | None, share: bool) -> Draft:
+    """Write everything into the temporary folder."""
+    traffic = Traffic()
+    if unchanged is not None:
+        shutil.copyfile(unchanged, path)
+        return Draft(path, None, path, Traffic(copied=path.stat().st_size))
+    has_data = (external and any(t is not None and is_external(t) for t in _tensors(model))) or _is_too_large(model)
+    data = path.with_name(_data_name(target)) if has_data else None
+    write_model(model, path, data, traffic, locator(target) if share else None)
+    if data is not None and not data.stat().st_size:  # all of it is shared
+        data.unlink()
+        data = None
+    return Draft(path, data, path, traffic)
 
 
 def external_files(model: ir.Model) -> list[Path]:
     """The files besides its own that a model keeps weights in."""
     return [Path(p) for p in dict.fromkeys(t.path for t in _tensors(model) if isinstance(t, ir.ExternalTensor))]
-
-
-def _has_large_tensor(model: ir.Model) -> bool:
-    return any(t is not None and t.nbytes > _EXTERNAL_THRESHOLD for t in _tensors(model))
 
 
 def _tensors(model: ir.Model) -> list[ir.TensorProtocol | None]:
@@ -172,17 +207,26 @@ def _data_name(target: Path) -> str:
     return name
 
 
-def _data_files(target: Path) -> list[Path]:
-    """The data files of the model that stands at `target` now, as far as they carry its name."""
-    if not target.exists() or not any(_is_data_file(target, path.name) for path in target.parent.iterdir()):
+def _data_files(model: Path, *, own: bool = False) -> list[Path]:
+    """The files that a model keeps weights in; only those that carry its name if `own`."""
+    if own and not any(_is_data_file(model, path.name) for path in model.parent.iterdir()):
         return []
     try:
-        model = ir.load(target, format="protobuf")
+        proto = parse(model).proto
     except Exception:  # whatever stands there is no model with data of its own
         return []
-    names = (path.name for path in external_files(model))
-    return [target.parent / name for name in names if _is_data_file(target, name)]
+    entries = (entry for tensor in stored_initializers(proto) for entry in tensor.external_data)
+    names = dict.fromkeys(entry.value for entry in entries if entry.key == "location")
+    if own:
+        names = {name: None for name in names if _is_data_file(model, name)}
+    return [model.parent / name for name in names]
 
 
-def _is_data_file(target: Path, name: str) -> bool:
-    return name.startswith(f"{target.name}.") and name.endswith(".data")
+def _is_data_file(model: Path, name: str) -> bool:
+    return name.startswith(f"{model.name}.") and name.endswith(".data")
+
+
+def _read_by_others(target: Path) -> list[Path]:
+    """Data files of the other models in a folder: a model may share those of another (``--share-weights``)."""
+    others = [path for path in target.parent.glob("*.onnx") if path.name != target.name and path.is_file()]
+    return [file for other in others for file in _data_files(other)]

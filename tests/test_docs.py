@@ -64,6 +64,7 @@ def test_the_readme_shows_what_a_pytorch_file_prints(tmp_path: Path) -> None:
         "docs/spellings.md",
         "docs/ci.md",
         "docs/mutants.md",
+        "docs/performance.md",
     ],
 )
 def test_links_lead_somewhere(page: str) -> None:

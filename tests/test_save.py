@@ -1,16 +1,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import onnx
-import onnx_ir as ir
 import pytest
-from helpers import SAMPLES, assert_close, matmul, names, random, run, save
+from helpers import SAMPLES, assert_close, gemm, matmul, names, random, run, save
 from onnx import helper
 
 from fc2conv_cli import convert, errors
@@ -129,24 +130,111 @@ def test_a_failure_while_writing_leaves_nothing(tmp_path: Path, monkeypatch: pyt
     def full(*args: object, **kwargs: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(ir, "save", full)
+    monkeypatch.setattr(saving, "write_model", full)
     with pytest.raises(errors.OutputFileError, match="No space left"):
         convert(model_file(tmp_path))
     assert names(tmp_path) == ["model.onnx"]
 
 
-def test_a_file_size_limit_leaves_nothing(tmp_path: Path) -> None:
-    external_file(tmp_path, rows=4096)  # 512 kB of weights
-    code = (
-        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536));"
-        "sys.argv = ['fc2conv', 'convert', 'model.onnx'];"
-        "from fc2conv_cli.cli import main; main()"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+LIMITED = (
+    "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+    "resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0}));"
+    "sys.argv = ['fc2conv', 'convert', 'model.onnx', '--no-verify'];"
+    "from fc2conv_cli.cli import main; main()"
+)
+
+
+def large_file(folder: Path, *, external: bool, transposed: bool) -> Path:
+    """40 MB of weights: enough to be read without protobuf."""
+    weight = random((2560, 4096))
+    proto = matmul(["N", 2560], weight) if transposed else gemm(["N", 4096], weight, transB=1)
+    path = folder / "model.onnx"
+    onnx.save(proto, path, save_as_external_data=external, location="weights.bin", size_threshold=0)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("external", "transposed", "limit"), [(False, True, 1000), (False, False, 2**22), (True, True, 2**25)]
+)
+def test_a_file_size_limit_leaves_nothing(tmp_path: Path, external: bool, transposed: bool, limit: int) -> None:
+    large_file(tmp_path, external=external, transposed=transposed)
+    before = names(tmp_path)
+    command = [sys.executable, "-c", LIMITED.format(limit)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2, done.stderr
-    assert "cannot be written" in done.stderr
+    assert "cannot be written (File too large)" in " ".join(done.stderr.split())
+    assert names(tmp_path) == before
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 48 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a disk")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("external", [False, True])
+def test_a_full_disk_leaves_nothing(tmp_path: Path, small_disk: Path, external: bool, transposed: bool) -> None:
+    large_file(tmp_path, external=external, transposed=transposed)
+    (small_disk / "mine").write_bytes(bytes(2**24))
+    with pytest.raises(errors.OutputFileError, match="No space left on device") as caught:
+        convert(tmp_path / "model.onnx", small_disk / "out.onnx", verify=False)
+    assert "free space" in caught.value.hint
+    assert names(small_disk) == ["mine"]
+    (small_disk / "mine").unlink()
+    convert(tmp_path / "model.onnx", small_disk / "out.onnx", verify=False)
+    onnx.checker.check_model(str(small_disk / "out.onnx"))
+
+
+def test_an_interrupt_between_the_two_files_leaves_neither(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, replace = external_file(tmp_path), Path.replace
+
+    def interrupted(self: Path, target: Path) -> Path:
+        if target.name == "out.onnx":
+            raise KeyboardInterrupt
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        convert(path, tmp_path / "out.onnx")
     assert names(tmp_path) == ["model.onnx", "weights.bin"]
+
+
+def wait_until(found: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+    while not found() and process.poll() is None:
+        time.sleep(0.001)
+
+
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_kill_while_weights_are_written(tmp_path: Path, kind: signal.Signals) -> None:
+    path = large_file(tmp_path, external=True, transposed=True)
+    before, original = names(tmp_path), {p: p.read_bytes() for p in tmp_path.iterdir()}
+    command = [sys.executable, "-m", "fc2conv_cli", "convert", str(path), "-q", "--no-verify"]
+    for delay, share in ((0, False), (0.02, True), (0.05, False)):
+        process = subprocess.Popen(command + ["--share-weights"] * share, stderr=subprocess.DEVNULL)
+        wait_until(lambda: any(tmp_path.glob(".fc2conv-*/*")), process)
+        time.sleep(delay)
+        process.send_signal(kind)
+        process.wait()
+        out = tmp_path / "model.conv.onnx"
+        if out.exists():  # then it is whole
+            onnx.checker.check_model(str(out))
+            out.unlink()
+        left = set(names(tmp_path)) - set(before)
+        (tmp_path / "model.conv.onnx.data").unlink(missing_ok=True)
+        hidden = {name for name in left if name.startswith(".fc2conv-")}
+        assert left - hidden in (set(), {"model.conv.onnx", "model.conv.onnx.data"})
+        assert not hidden or kind is signal.SIGKILL
+        for name in hidden:
+            shutil.rmtree(tmp_path / name, ignore_errors=True)
+            (tmp_path / name).unlink(missing_ok=True)
+    assert {p: p.read_bytes() for p in tmp_path.iterdir()} == original
 
 
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])

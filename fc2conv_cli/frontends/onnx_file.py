@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import onnx
@@ -11,7 +10,8 @@ import onnx_ir as ir
 from google.protobuf.message import DecodeError
 
 from fc2conv_cli.errors import ExternalDataError, InvalidModelError, ModelNotFoundError, NotOnnxError
-from fc2conv_cli.graphs import all_graphs
+from fc2conv_cli.frontends.large_file import Parsed, parse, refer
+from fc2conv_cli.graphs import all_graphs, nested_graphs
 
 _OTHER_FORMATS = (
     (
@@ -39,7 +39,17 @@ def load(path: Path) -> ir.Model:
         InvalidModelError: ONNX, but not a graph that can be read.
         ExternalDataError: A file with weights is missing or too short.
     """
-    proto = _read(path)
+    proto, weights = _read(path)
+    model = _model(proto, path)
+    if not refer(model, weights):  # of a damaged file, of which the ordinary way has more to say
+        model = _model(onnx.load(path, format="protobuf", load_external_data=False), path)
+    _check_lengths(model, path)
+    _check_external_data(model, path)
+    _embed_attributes(model)
+    return model
+
+
+def _model(proto: onnx.ModelProto, path: Path) -> ir.Model:
     if not proto.graph.node and not proto.graph.output and not proto.graph.input:
         raise NotOnnxError(
             path,
@@ -58,8 +68,6 @@ def load(path: Path) -> ir.Model:
         ) from error
     for graph in (model.graph, *(function.graph for function in model.functions.values())):
         ir.external_data.set_base_dir(graph, path.parent.absolute())
-    _check_external_data(model, path)
-    _embed_attributes(model)
     return model
 
 
@@ -69,7 +77,7 @@ def _refuse_what_cannot_be_kept(proto: onnx.ModelProto, path: Path) -> None:
         problem = "it holds training information, which would be lost"
         raise InvalidModelError(path, problem, hint="Export it for inference.")
     bodies = (proto.graph.node, *(function.node for function in proto.functions))
-    for graph in (proto.graph, *(inner for nodes in bodies for inner in _subgraphs(nodes))):
+    for graph in (proto.graph, *(inner for nodes in bodies for inner in nested_graphs(nodes))):
         if graph.sparse_initializer:
             problem = "it holds sparse weights, which are not supported"
             raise InvalidModelError(path, problem, hint="Export them as dense ones.")
@@ -94,14 +102,6 @@ def _check_references(graph: onnx.GraphProto, path: Path) -> None:
                 raise ExternalDataError(path, problem, hint="Export the model again.")
 
 
-def _subgraphs(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.GraphProto]:
-    for node in nodes:
-        for attribute in node.attribute:
-            for graph in (attribute.g, *attribute.graphs) if attribute.HasField("g") else attribute.graphs:
-                yield graph
-                yield from _subgraphs(graph.node)
-
-
 def _unify_default_domain(proto: onnx.ModelProto, path: Path) -> None:
     """``ai.onnx`` is the default domain's other name; what follows knows it by the empty one only."""
     for imports in (proto.opset_import, *(function.opset_import for function in proto.functions)):
@@ -124,7 +124,7 @@ def _embed_attributes(model: ir.Model) -> None:
                     node.attributes[name] = ir.AttrTensor(name, tensor)
 
 
-def _read(path: Path) -> onnx.ModelProto:
+def _read(path: Path) -> Parsed:
     try:
         str(path).encode()  # onnx and onnxruntime take no other names
         if path.is_dir():
@@ -138,7 +138,7 @@ def _read(path: Path) -> onnx.ModelProto:
         for magic, problem, hint in _OTHER_FORMATS:
             if head.startswith(magic):
                 raise NotOnnxError(path, problem, hint=hint)
-        return onnx.load(path, format="protobuf", load_external_data=False)
+        return parse(path)
     except UnicodeEncodeError as error:
         name = Path(str(path).encode(errors="backslashreplace").decode())
         raise ModelNotFoundError(name, "the file name is not UTF-8", hint="Rename the file.") from error
@@ -159,6 +159,17 @@ def _innermost(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def _check_lengths(model: ir.Model, path: Path) -> None:
+    """Weights in the file that are longer or shorter than their shape; onnx.checker finds only the shorter ones."""
+    for tensor in _tensors(model):
+        if not isinstance(tensor, ir.serde.TensorProtoTensor) or not tensor.raw.HasField("raw_data"):
+            continue
+        found = len(tensor.raw.raw_data)
+        if tensor.dtype != ir.DataType.UNDEFINED and found != tensor.nbytes:
+            problem = f"weight {tensor.name!r} has {found} bytes, and its type and shape take {tensor.nbytes}"
+            raise InvalidModelError(path, problem, hint="Export the model again.")
 
 
 def _check_external_data(model: ir.Model, path: Path) -> None:
@@ -194,9 +205,13 @@ def _check_containment(tensor: ir.ExternalTensor, path: Path) -> None:
 
 
 def _external_tensors(model: ir.Model) -> list[ir.ExternalTensor]:
-    """All tensors in external files; in initializers and in attributes."""
+    return [tensor for tensor in _tensors(model) if isinstance(tensor, ir.ExternalTensor)]
+
+
+def _tensors(model: ir.Model) -> list[object]:
+    """All that initializers and attributes hold."""
     found: list[object] = []
     for graph in all_graphs(model):
         found.extend(v.const_value for v in graph.initializers.values())
         found.extend(a.value for node in graph for a in node.attributes.values() if not a.is_ref())
-    return [tensor for tensor in found if isinstance(tensor, ir.ExternalTensor)]
+    return found

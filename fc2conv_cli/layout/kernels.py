@@ -17,6 +17,7 @@ from fc2conv_cli.layout.scales import ScaleForm
 from fc2conv_cli.records import PlannedLayer
 from fc2conv_cli.sizes import Shape, shape_of
 from fc2conv_cli.views import View
+from fc2conv_cli.weights import Rearranged
 
 Array = npt.NDArray[np.generic]
 
@@ -66,8 +67,14 @@ class Kernels:
         key = (weight.origin, movement, factors, self._build.scope(home))
         if key not in self._weights:
             dims = [d for size in view.target_shape if (d := size.static) is not None]
-            self._weights[key] = self._build.lazy(f"{name}.weight", kernel, dims, weight.dtype, home)
-            same_bytes = factors == (1.0, None) and _keeps_bytes((*weight.views, view))
+            whole = _composed((*weight.views, view)) if factors == (1.0, None) else None
+            source = ir.convenience.get_const_tensor(weight.origin)
+            if source is None or whole is None:
+                self._weights[key] = self._build.lazy(f"{name}.weight", kernel, dims, weight.dtype, home)
+            else:
+                moved = Rearranged(source, whole, dims)
+                self._weights[key] = self._build.initializer(f"{name}.weight", moved, home)
+            same_bytes = whole is not None and whole.moves_nothing
             self.stored.setdefault(weight.origin, []).append(Stored(self._weights[key], same_bytes))
         if stored is None:
             return self._weights[key]
@@ -103,12 +110,11 @@ class Kernels:
         return self._build.node("DequantizeLinear", inputs, attributes, shape, label, stored.dtype, stored.domain)
 
 
-def _keeps_bytes(views: Iterable[View]) -> bool:
-    """Whether views leave every element where it is in memory, taken together."""
+def _composed(views: Iterable[View]) -> View | None:
+    """Views one after the other as one, if that is a view."""
     whole: View | None = None
     for view in views:
-        composed = view if whole is None else whole.then(view)
-        if composed is None:
-            return False
-        whole = composed
-    return whole is None or whole.moves_nothing
+        whole = view if whole is None else whole.then(view)
+        if whole is None:
+            return None
+    return whole

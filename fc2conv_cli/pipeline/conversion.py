@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -25,6 +26,7 @@ from fc2conv_cli.pipeline.places import check_places, keep_export, keep_failed, 
 from fc2conv_cli.pipeline.records import ConversionReport
 from fc2conv_cli.pipeline.rewriting import notes_before, rewrite
 from fc2conv_cli.save import Draft, check_target, draft, external_files
+from fc2conv_cli.sharing import check_sharing, sharing_notes
 from fc2conv_cli.timing import Stopwatch
 from fc2conv_cli.verification.settings import Settings
 
@@ -47,6 +49,7 @@ def convert(
     freeze_inputs: bool = False,
     allow_unverifiable: bool = False,
     fuse: bool = False,
+    share_weights: bool = False,
     wishes: Wishes | None = None,
     settings: Settings | None = None,
     loading: Loading | None = None,
@@ -71,6 +74,7 @@ def convert(
             bfloat16, integer types), and compare in ONNX's reference evaluator where onnxruntime cannot.
         fuse: Fold BatchNormalization, Mul, Div, Add and Sub behind a layer into it, where they are constant along
             positions. This changes rounding.
+        share_weights: Let the result read weights from the data files of the original, where their bytes are the same.
         wishes: What is wanted of the layout.
         settings: How to compare.
         loading: How to load a PyTorch model.
@@ -95,10 +99,12 @@ def convert(
             ir_model = load(source.onnx)
         if output is not None:
             check_target(target, source.path, ir_model, force=force)
+        if share_weights:
+            check_sharing(ir_model, source.path, target, exported=source.exported)
         frozen = graphs.freeze_inputs(ir_model) if freeze_inputs else []
         analysis = analyse(source, ir_model, wanted)
         settings = with_shapes(settings, source, loading)
-        conversion = _Conversion(source, target, ir_model, analysis, frozen)
+        conversion = _Conversion(source, target, ir_model, analysis, frozen, share_weights)
         report = conversion.settled(strict=strict, dry_run=dry_run, idle=output is None)
         if report is None:
             check_target(target, source.path, ir_model, force=force)
@@ -117,6 +123,7 @@ class _Conversion:
     model: ir.Model
     analysis: Analysis
     frozen: Sequence[str]
+    share: bool
 
     @property
     def report(self) -> ConversionReport:
@@ -149,7 +156,9 @@ class _Conversion:
             report = replace(report, notes=(*report.notes, *more), interface=interface)
         unchanged = None if plan.layers or self.frozen else source.onnx
         report = replace(report, layout_after=self.analysis.count(self.model))
-        with draft(self.model, target, external=bool(in_use), unchanged=unchanged, watch=source.watch) as written:
+        if self.share:
+            report = replace(report, notes=(*report.notes, *sharing_notes(self.model)))
+        with self._draft(in_use, unchanged) as written:
             with source.watch("check"):
                 _assert_valid(written, skip=self.analysis.invalid)
             if settings is not None:
@@ -162,6 +171,10 @@ class _Conversion:
             written.publish(target, in_use)
             data = None if written.data is None else target.parent / written.data.name
         return replace(report, status="written" if plan.layers else "nothing to convert", output=target, data=data)
+
+    def _draft(self, in_use: Sequence[Path], unchanged: Path | None) -> AbstractContextManager[Draft]:
+        external, watch = bool(in_use), self.source.watch
+        return draft(self.model, self.target, external=external, unchanged=unchanged, share=self.share, watch=watch)
 
 
 def _assert_valid(written: Draft, *, skip: bool) -> None:
