@@ -66,6 +66,7 @@ class Comparison:
     def _timed(self, model: Model, tools: Mapping[str, Tool], rows: list[Row]) -> list[Row]:
         """The same, with more runs in turns for those that are worth it; their first one was a warm-up."""
         worth = [row.tool for row in rows if row.good and row.seconds and row.seconds[0] <= SLOW]
+        worth = [name for name in worth if not (model.heavy and tools[name].once_on_heavy)]
         done = {row.tool: replace(row, seconds=[], cpu=[], peaks=[]) if row.tool in worth else row for row in rows}
         for _ in range(self.runs):
             copied = None

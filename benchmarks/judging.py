@@ -101,7 +101,7 @@ def main() -> None:
     parser.add_argument("converted", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--samples", type=int, default=4)
-    parser.add_argument("--latency-seconds", type=float, default=2.0)
+    parser.add_argument("--latency-seconds", type=float, default=0.6)
     given = parser.parse_args()
     judgement = judge(given.original, given.converted, given.samples, given.latency_seconds)
     given.out.write_text(json.dumps(dataclasses.asdict(judgement)))

@@ -47,7 +47,7 @@ def seconds(session: ort.InferenceSession, feeds: dict[str, np.ndarray], runs: i
 def compare(
     original: Path, converted: Path, batch: int, threads: int, seconds_in_all: float = math.inf
 ) -> tuple[float, float, float]:
-    """Median seconds of a run of each, every symbolic dim being `batch`, and the median ratio of as many turns as fit."""
+    """Median seconds of a run of each, every symbolic dim being `batch`, and the median ratio of all turns that fit."""
     ports = Runner(original).inputs
     sizes = {dim: batch for port in ports for dim in port.shape or () if isinstance(dim, str)}
     feeds = sample(ports, sizes, Recipe(limit=2), (0,))

@@ -25,6 +25,7 @@ class Tool:
         pins: Name of its list of pinned versions; None for what runs in this environment.
         converts: Whether its result is looked at; otherwise only its cost is of interest.
         variables: Environment variables for it.
+        once_on_heavy: Whether one run has to do on big models.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Tool:
     pins: str | None = None
     converts: bool = True
     variables: Mapping[str, str] = field(default_factory=dict)
+    once_on_heavy: bool = False
 
 
 def files_of(model: Path) -> list[Path]:
@@ -70,7 +72,14 @@ _OURS = {"PYTHONPATH": str(ROOT)}
 TOOLS = [
     Tool(COPY, "copies the file and its data: the limit", _copy, converts=False),
     Tool(OURS, "`convert --no-verify`", _fc2conv("--no-verify"), variables=_OURS),
-    Tool("fc2conv, verified", "`convert`, as it is without options", _fc2conv(), converts=False, variables=_OURS),
+    Tool(
+        "fc2conv, verified",
+        "`convert`, as it is without options",
+        _fc2conv(),
+        converts=False,
+        variables=_OURS,
+        once_on_heavy=True,
+    ),
     Tool("onnxsim", "`--enable-optimization fuse_matmul_into_conv`", _onnxsim, "onnxsim"),
     Tool("ONNXifier", "`--activate infer_shape gemm_to_conv --uncheck`", _onnxifier, "onnxifier"),
     Tool(

@@ -11,7 +11,8 @@ GOOD = """*Good* is a result that loads, agrees with the original in onnxruntime
 Squeeze and Unsqueeze; a negative number says that there are fewer than before. Latency is onnxruntime's on one thread,
 result over original, where anything was converted."""
 COST = """Cost: medians; tools took turns with `cp`, and ratios are of the same turn. What gave no good result, or took
-over a minute, ran once. The least peak memory that can be seen is some 10 MB."""
+over a minute, ran once, and so does the row *verified* on big models. The least peak
+memory that can be seen is some 10 MB."""
 START = 10_000_000
 """Bytes of a model below which its memory is that of starting the tool."""
 

@@ -9,9 +9,7 @@ from benchmarks import page, tables
 from benchmarks.results import Results, Row, load, save
 
 COPY = Row("m", "cp", 200_000_000, seconds=[0.1, 0.2, 0.1], cpu=[0.1] * 3, peaks=[10**7] * 3, ratios=[1.0] * 3)
-GOOD = Row(
-    "m", "fc2conv", 200_000_000, "", 4, 0, 2, 1.25, [0.5, 0.3, 0.4], [0.2] * 3, [4 * 10**8] * 3, [5.0, 1.5, 4.0]
-)
+GOOD = Row("m", "fc2conv", 200_000_000, "", 4, 0, 2, 1.25, [0.5, 0.3, 0.4], [0.2] * 3, [4 * 10**8] * 3, [5.0, 1.5, 4.0])
 WRONG = Row("m", "peer", 200_000_000, "wrong: deviates by 2 of the largest value", 4, 0, 8, None, [9.0], [9.0], [10**9])
 NOTHING = Row("n", "peer", 5, "exit code 1: no | such op")
 PARTLY = Row("n", "fc2conv", 5, "", 3, 1, -1, 0.5)
