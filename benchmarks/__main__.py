@@ -8,9 +8,9 @@ import importlib.metadata
 import os
 import platform
 import re
-import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from benchmarks import catalog, page, tables
@@ -93,12 +93,11 @@ def measure(given: argparse.Namespace) -> Results:
     missing = [name for name in given.models if name not in [model.name for model in models]]
     if missing:
         sys.exit(f"no model {', '.join(missing)}; --list names them. {said}")
-    work = given.folder / "work"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
     limits = Limits(given.timeout, int(given.memory * 2**30))
-    comparison = Comparison(homes(tools, given.folder), work, limits, given.runs or (3 if given.quick else 5))
-    rows = [row for model in models for row in comparison.rows(model, tools)]
+    runs = given.runs or (3 if given.quick else 5)
+    with tempfile.TemporaryDirectory(dir=given.folder) as work:
+        comparison = Comparison(homes(tools, given.folder), Path(work), limits, runs)
+        rows = [row for model in models for row in comparison.rows(model, tools)]
     here = [tool.name for tool in tools]
     how = {tool.name: tool.how for tool in tools}
     today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()

@@ -32,7 +32,11 @@ def main() -> None:
     child = os.posix_spawnp(command[0], command, os.environ, file_actions=files, setsid=True)
     signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, limit)
-    _, status, usage = os.wait4(child, 0)
+    try:
+        _, status, usage = os.wait4(child, 0)
+    except KeyboardInterrupt:  # the command has a session of its own, so that Ctrl-C does not reach it
+        stop()
+        sys.exit(130)
     seconds = time.perf_counter() - started
     signal.setitimer(signal.ITIMER_REAL, 0)
     cost = {"seconds": seconds, "cpu": usage.ru_utime + usage.ru_stime, "peak": usage.ru_maxrss * 1024}
