@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks import catalog, page, tables
@@ -18,7 +19,7 @@ from benchmarks.comparing import Comparison
 from benchmarks.environments import environment
 from benchmarks.measuring import Limits
 from benchmarks.peers import COPY, OURS, TOOLS, homes
-from benchmarks.results import Results, load, save
+from benchmarks.results import Results, Row, load, save
 
 HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fc2conv-benchmarks"
@@ -58,7 +59,7 @@ def chosen(wanted: list[str], folder: Path) -> tuple[list[catalog.Model], str]:
     zoo = [name for name in wanted if name in catalog.ZOO or "." in name]
     known = {model.name: model for model in [*catalog.samples(), *catalog.fixed_samples(here / "fixed")]}
     found = [known[name] for name in wanted if name in known]
-    found += [catalog.big(name, here) for name in wanted if name in catalog.ALL_BIG]
+    found += [catalog.big(name, here) for name in wanted if name in catalog.GENERATED]
     exported, said = catalog.zoo(zoo, here, folder) if zoo else ([], "")
     return [*found, *exported], said
 
@@ -85,8 +86,8 @@ def versions(tools: list[str]) -> dict[str, str]:
     return found
 
 
-def measure(given: argparse.Namespace) -> Results:
-    """Run everything."""
+def measure(given: argparse.Namespace) -> Iterator[Results]:
+    """Run everything; what is known after each model, so that nothing is lost when it is stopped."""
     wanted = given.models or names(given.quick)
     tools = [tool for tool in TOOLS if not given.tools or tool.name in [COPY, *given.tools.split(",")]]
     models, said = chosen(wanted, given.folder)
@@ -94,14 +95,15 @@ def measure(given: argparse.Namespace) -> Results:
     if missing:
         sys.exit(f"no model {', '.join(missing)}; --list names them. {said}")
     limits = Limits(given.timeout, int(given.memory * 2**30))
+    how = {tool.name: tool.how for tool in tools}
+    today, found = datetime.datetime.now(tz=datetime.UTC).date().isoformat(), versions(list(how))
     runs = given.runs or (3 if given.quick else 5)
     with tempfile.TemporaryDirectory(dir=given.folder) as work:
         comparison = Comparison(homes(tools, given.folder), Path(work), limits, runs)
-        rows = [row for model in models for row in comparison.rows(model, tools)]
-    here = [tool.name for tool in tools]
-    how = {tool.name: tool.how for tool in tools}
-    today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-    return Results(today, machine(), versions(here), how, rows, [said] if said else [])
+        rows: list[Row] = []
+        for model in models:
+            rows += comparison.rows(model, tools)
+            yield Results(today, machine(), found, how, rows, [said] if said else [])
 
 
 def draw(results: Path, target: Path, cache: Path) -> bool:
@@ -120,12 +122,13 @@ def main() -> None:
     given.folder = given.folder.resolve()
     given.folder.mkdir(parents=True, exist_ok=True)
     if given.list:
-        print("\n".join([*names(quick=False), *(set(catalog.ALL_BIG) - set(catalog.BIG))]))
+        print("\n".join([*names(quick=False), *(set(catalog.GENERATED) - set(catalog.BIG))]))
         print(f"\ntools: {', '.join(tool.name for tool in TOOLS)}")
         return
     saved = given.folder / "results.json"
     if not given.again:
-        save(measure(given), saved)
+        for results in measure(given):
+            save(results, saved)
     results = load(saved)
     plot = (given.page or saved).with_suffix(".svg")
     text = tables.page(results, plot.name if draw(saved, plot, given.folder) else None)

@@ -24,8 +24,13 @@ ZOO = (
     "resmlp_12_224",
     "swin_tiny_patch4_window7_224",
 )
-BIG = ("vgg11", "external_out_in", "many_layers")
-ALL_BIG = (*models.MODELS, "many_layers")
+BIG = ("vgg11", "external_420_mb", "many_layers")
+GENERATED = {
+    **models.MODELS,
+    "external_420_mb": lambda path: models.write_external(path, *models.chain(4, 5120, transposed=False)),
+    "many_layers": lambda path: models.write_one_file(path, *models.chain(1000, 8, transposed=False)),
+}
+"""How each is written; those that are not in BIG run only when they are named."""
 TIMED = ("digits_cnn, fixed", "deit_tiny_patch16_224")
 """Those that tools are timed on, besides all big ones."""
 SEQUENCE = 16
@@ -74,10 +79,7 @@ def big(name: str, folder: Path) -> Model:
     if not path.exists():
         part = folder / "part"
         part.mkdir(exist_ok=True)
-        if name == "many_layers":
-            models.write_one_file(part / path.name, *models.chain(1000, 8, transposed=False))
-        else:
-            models.MODELS[name](part / path.name)
+        GENERATED[name](part / path.name)
         fixed(part / path.name, part)
         for file in sorted(part.iterdir(), key=lambda file: file.suffix == ".onnx"):
             file.replace(folder / file.name)
