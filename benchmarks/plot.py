@@ -40,9 +40,9 @@ def main() -> None:
     plt.rcParams["svg.hashsalt"] = "fc2conv"  # the same picture is the same file
     figure, (wall, memory, layers) = plt.subplots(3, 1, figsize=(8, 9), layout="constrained")
     bars(wall, timed, models, lambda row: statistics.median(row["ratios"]))
-    wall.set(yscale="log", title="wall time over that of cp (hatched: no good result)")
+    wall.set(yscale="log", ylim=(1, None), title="wall time over that of cp (hatched: no good result)")
     bars(memory, timed, models, lambda row: statistics.median(row["peaks"]) / 1e6)
-    memory.set(yscale="log", title="peak memory, MB")
+    memory.set(yscale="log", ylim=(10, None), title="peak memory, MB")
     looked = [row for row in rows if row["layers"] is not None or row["fault"]]
     for row in looked:
         row["layers"], row["left"] = row["layers"] or 1, row["left"] or 0

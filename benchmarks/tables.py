@@ -110,7 +110,7 @@ def faults(results: Results) -> str:
     for row in results.rows:
         if row.fault:
             said.setdefault(f"{row.tool}: {row.fault}", []).append(row.model)
-    return "\n".join(f"- {text} ({', '.join(models)})" for text, models in said.items())
+    return "\n".join(f"- {text} ({'; '.join(models)})" for text, models in said.items())
 
 
 def page(results: Results, plot: str | None) -> str:
