@@ -9,6 +9,7 @@ pays who runs the converted file there.
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import sys
 import tempfile
@@ -24,7 +25,7 @@ from fc2conv_cli.verification.runner import Runner
 
 SAMPLES = Path(__file__).parent.parent / "sample_models"
 DEFAULT = [SAMPLES / name for name in ("digits_cnn.onnx", "vgg_head.onnx", "mlp.onnx")]
-ROUNDS = 60
+ROUNDS, FEWEST_ROUNDS = 60, 5
 SECONDS_OF_A_ROUND = 0.005
 
 
@@ -43,14 +44,18 @@ def seconds(session: ort.InferenceSession, feeds: dict[str, np.ndarray], runs: i
     return (time.perf_counter() - started) / runs
 
 
-def compare(original: Path, converted: Path, batch: int, threads: int) -> tuple[float, float, float]:
-    """Median seconds of a run of each, every symbolic dim being `batch`, and the median ratio."""
+def compare(
+    original: Path, converted: Path, batch: int, threads: int, seconds_in_all: float = math.inf
+) -> tuple[float, float, float]:
+    """Median seconds of a run of each, every symbolic dim being `batch`, and the median ratio of all turns that fit."""
     ports = Runner(original).inputs
     sizes = {dim: batch for port in ports for dim in port.shape or () if isinstance(dim, str)}
     feeds = sample(ports, sizes, Recipe(limit=2), (0,))
     sessions = [loaded(path, threads) for path in (original, converted)]
-    runs = max(1, int(SECONDS_OF_A_ROUND / max(seconds(session, feeds, 3) for session in sessions)))
-    rounds = [[seconds(session, feeds, runs) for session in sessions] for _ in range(ROUNDS)]
+    slowest = max(seconds(session, feeds, 3) for session in sessions)
+    runs = max(1, int(SECONDS_OF_A_ROUND / slowest))
+    turns = min(ROUNDS, max(FEWEST_ROUNDS, seconds_in_all / (2 * runs * slowest)))
+    rounds = [[seconds(session, feeds, runs) for session in sessions] for _ in range(int(turns))]
     ours, theirs = (statistics.median(column) for column in zip(*rounds, strict=True))
     return ours, theirs, statistics.median(after / before for before, after in rounds)
 
