@@ -60,6 +60,11 @@ def passed(report: Report) -> bool:
     return isinstance(report, InspectionReport) or report.passed
 
 
+def counted(count: int, thing: str) -> str:
+    """``1 run``, ``2 runs``."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
 def number(value: float) -> str:
     """Three digits."""
     return "0" if value == 0 else f"{value:.3g}"

@@ -16,6 +16,7 @@ from fc2conv_cli.layout.interface import InterfaceChange
 from fc2conv_cli.layout.stretches import Stretch
 from fc2conv_cli.pipeline import ConversionReport, InspectionReport
 from fc2conv_cli.reports import layers
+from fc2conv_cli.reports.cases import counted
 from fc2conv_cli.sizes import Size, format_shape
 from fc2conv_cli.summary import LayerSummary, PlanSummary, SkipSummary, summarise
 from fc2conv_cli.verification.report import OutputReport, VerifyReport
@@ -71,7 +72,7 @@ def render(
             if remark := layers.beside_outputs(report.per_layer, agrees=report.agrees):
                 _line(console, remark)
         verdict = _verdict(report)
-        if report.agrees and not report.passed:
+        if report.agrees and not report.holds:
             verdict += Text(": it is the export that does not agree with PyTorch, not the rewrite")
         _line(console, Text("verdict: ") + verdict)
     return "\n".join(line.rstrip() for line in buffer.getvalue().split("\n"))
@@ -230,7 +231,8 @@ def _export(console: Console, report: VerifyReport, verbose: bool) -> None:
     title = "export deviation, PyTorch to exported ONNX:"
     compared = [output.worst.max_relative for output in report.outputs if output.worst is not None]
     if report.passed and not verbose and compared:
-        _line(console, f"{title} {_number(max(compared))} of max |ref|, same in {report.runs} runs ({report.engine})")
+        runs = counted(report.runs, "run")
+        _line(console, f"{title} {_number(max(compared))} of max |ref|, same in {runs} ({report.engine})")
         _notes(console, report.notes)
         return
     _line(console, title)
@@ -241,7 +243,7 @@ def _comparison(console: Console, report: VerifyReport, verbose: bool) -> None:
     sizes = "; ".join(", ".join(f"{name}={size}" for name, size in case.items()) for case in report.cases if case)
     at = f" at {sizes}" if sizes else ""
     inputs = f"seed {report.seed}{at}" if report.data is None else f"inputs from {report.data}"
-    _line(console, Text(f"compared in {report.engine}: {report.runs} runs, {inputs}"))
+    _line(console, Text(f"compared in {report.engine}: {counted(report.runs, 'run')}, {inputs}"))
     table = _table(
         *("output", "type", "max |delta|", "allowed", "/ max |ref|", "x noise"),
         *("at", "original", "converted", "verdict"),
@@ -271,7 +273,7 @@ def _output_row(output: OutputReport) -> tuple[str, ...]:
     worst = output.worst
     if worst is None:
         return (output.name, output.dtype, *[""] * 7, verdict if output.failures else "not compared")
-    times = output.times_noise
+    times = output.excess
     return (
         output.name,
         output.dtype,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from fc2conv_cli.pipeline import ConversionReport
-from fc2conv_cli.reports.cases import Report, element, headline, number, passed
+from fc2conv_cli.reports.cases import Report, counted, element, headline, number, passed
 from fc2conv_cli.sizes import format_shape
 from fc2conv_cli.summary import LayerSummary, PlanSummary, SkipSummary, summarise
 from fc2conv_cli.verification.report import OutputReport, VerifyReport
@@ -74,7 +74,7 @@ def _comparison(report: VerifyReport) -> Iterator[str]:
     notes = [f"output {o.name!r}: {note}" for o in report.outputs for note in o.notes]
     sizes = "; ".join(", ".join(f"{name}={size}" for name, size in case.items()) for case in report.cases if case)
     at = f" at {sizes}" if sizes else ""
-    yield _escaped(f"Compared in {report.engine}: {report.runs} runs, seed {report.seed}{at}.")
+    yield _escaped(f"Compared in {report.engine}: {counted(report.runs, 'run')}, seed {report.seed}{at}.")
     yield from _notes((*notes, *report.notes))
 
 

@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperCommand
 
 from fc2conv_cli.errors import FC2ConvError, SettingsError
+from fc2conv_cli.options import settle_inputs
 from fc2conv_cli.settings.files import nearest
 from fc2conv_cli.settings.options import PREFIX, Options, negative, options_of, variable_in_use, variables
 from fc2conv_cli.settings.values import Commands, FileValue, file_values
@@ -58,7 +59,10 @@ class ConfiguredCommand(TyperCommand):
         except FC2ConvError:
             if not {*ctx.help_option_names} & {*args} and not ctx.resilient_parsing:
                 raise
-        return super().parse_args(ctx, args)
+        rest = super().parse_args(ctx, args)
+        if not ctx.resilient_parsing:
+            settle_inputs(ctx)
+        return rest
 
 
 def commands_of(ctx: typer.Context) -> dict[str, ConfiguredCommand]:

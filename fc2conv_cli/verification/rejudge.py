@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 from fc2conv_cli.errors import UsageError
@@ -57,12 +56,10 @@ def _output(output: OutputReport, atol: float | None, rtol: float | None) -> Out
     return replace(judged, excess=_excess(output, judged))
 
 
-def _excess(before: OutputReport, after: OutputReport) -> float:
-    """What is known of it: noise was measured in the runs that were outside the old tolerance, not in others."""
-    if after.passed:
-        return 0.0
+def _excess(before: OutputReport, after: OutputReport) -> float | None:
+    """What is known of it: noise was measured in the runs that were outside the old tolerance, not in all others."""
     looser = before.tolerance.atol <= after.tolerance.atol and before.tolerance.rtol <= after.tolerance.rtol
-    return before.excess if looser else math.inf
+    return before.excess if after.passed or looser else None
 
 
 def _notes(before: VerifyReport, after: VerifyReport, atol: float | None, rtol: float | None) -> tuple[str, ...]:
