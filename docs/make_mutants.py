@@ -37,11 +37,11 @@ Each of these, made to each of the models above where it applies, passes with th
 """
 
 LIMITS = """## What no run shows
-A comparison sees what it runs. By default dynamic dims are at 1 and 3: a model that is wrong at batch 5 only, or at the
-fifth token only, passes. Inputs are N(0, 1): so does one that is wrong for larger values only. In a quantised model
-one wrong weight may change the rounded output in one run of ten or of a hundred; that is why quantised models are
-compared on four times as many inputs. Of a large table that integers look up, a few dozen rows are read. `--samples`
-takes more.
+A comparison sees what it runs. By default dynamic dims are at 1 and 3, and once at 5 or 7: a model that is wrong at
+batch 4 only, or at the eighth token only, passes. Inputs are N(0, 1): so does one that is wrong for larger values
+only. In a quantised model one wrong weight may change the rounded output in one run of ten or of a hundred; that is why
+quantised models are compared on four times as many inputs. Of a large table that integers look up, a few dozen rows
+are read. `--samples` takes more.
 """
 
 

@@ -84,7 +84,9 @@ DEFINITIONS: Schema = {
         rtol_to_pass=said(MEASURE, "The least rtol with which all runs would pass."),
         measures=said(or_null(ref("measures")), "Further figures; null if nothing finite was compared."),
         noise=said(or_null(MEASURE), "How much the original moves when each float input moves by one unit."),
-        excess=said(MEASURE, "Of runs outside tolerance: the largest deviation over the noise of the same run."),
+        excess=said(
+            or_null(MEASURE), "The deviation over the noise of its run, the largest; of runs outside tolerance if any."
+        ),
         compared=said(FLAG, "Whether a finite value of it was compared in any run."),
         extremes=said(array(ref("deviation")), "The runs that can be the worst under some tolerance."),
         failures=said(TEXTS, "What is wrong with its name, type or shape."),

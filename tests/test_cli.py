@@ -26,7 +26,7 @@ def test_convert_then_verify(path: Path) -> None:
     assert done.stderr == ""
     again = fc2conv("verify", path, path.with_name("model.conv.onnx"))
     assert again.returncode == 0
-    assert "8 runs, seed 0 at N=1; N=3" in again.stdout
+    assert "9 runs, seed 0 at N=1; N=3; N=5" in again.stdout
 
 
 def test_a_difference_is_1_and_says_what_would_pass(path: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -33,7 +33,9 @@ def _option(*names: str, **more: Any) -> Any:
 
 def _tolerance(text: str) -> str:
     """The text itself, if a number from 0 up stands in it, alone or behind the name of an output."""
-    number = str(text).rpartition("=")[2]
+    name, equals, number = str(text).rpartition("=")
+    if equals and not name:
+        raise typer.BadParameter(f"{text!r} names no output; for example 1e-4, or logits=1e-4 for one output.")
     try:
         fits = 0 <= float(number) < math.inf
     except ValueError:
@@ -137,3 +139,27 @@ class Comparing(Judging):
             feeding,
             self.low_memory,
         )
+
+
+_MAKES_UP = ("samples", "seed", "dim", "distribution", "range_")
+
+
+def settle_inputs(ctx: typer.Context) -> None:
+    """Where --inputs gives the inputs, nothing makes them up: what a settings file says of that is for other runs.
+
+    Raises:
+        UsageError: It stands on the command line, where it must mean something.
+    """
+    if ctx.params.get("data") is None:
+        return
+    defaults = {f.name: f.default for f in fields(Comparing)}
+    for name in _MAKES_UP:
+        source = ctx.get_parameter_source(name)
+        if name == "samples" and ctx.params.get("per_layer"):
+            continue  # so many of the given ones are compared layer by layer
+        if source is not None and source.name == "COMMANDLINE":
+            from fc2conv_cli.errors import UsageError
+
+            option = f"--{name.rstrip('_')}"
+            raise UsageError(f"--inputs gives the inputs, {option} makes them up", hint="Leave one out.")
+        ctx.params[name] = defaults[name]

@@ -39,7 +39,7 @@ def _export(console: Console, report: VerifyReport, verbose: bool) -> None:
     compared = [output.worst.max_relative for output in report.outputs if output.worst is not None]
     if report.passed and not verbose and compared:
         worst = words.number(max(compared))
-        line(console, f"{title} {worst} of max |ref|, same in {report.runs} runs ({report.engine})")
+        line(console, f"{title} {worst} of max |ref|, same in {words.counted(report.runs, 'run')} ({report.engine})")
         notes(console, report.notes)
         return
     line(console, title)
@@ -77,7 +77,7 @@ def _output_row(output: OutputReport) -> tuple[str, ...]:
     worst = output.worst
     if worst is None:
         return (output.name, output.dtype, *[""] * 7, verdict if output.failures else "not compared")
-    times = output.times_noise
+    times = output.excess
     return (
         output.name,
         output.dtype,

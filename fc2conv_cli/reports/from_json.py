@@ -234,7 +234,7 @@ def _output(fields: Fields) -> OutputReport:
         extremes,
         _measures(fields.object_or_none("measures")),
         fields.measure_or_none("noise"),
-        fields.measure("excess"),
+        fields.measure_or_none("excess"),
         fields.flag("compared"),
     )
 

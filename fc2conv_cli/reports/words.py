@@ -12,6 +12,11 @@ _SENSIBLE_RTOL = 1.0
 """A tolerance above this is no advice: it would let anything pass."""
 
 
+def counted(count: int, thing: str) -> str:
+    """``1 run``, ``2 runs``."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
 def number(value: float) -> str:
     """Three digits."""
     return "0" if value == 0 else f"{value:.3g}"
@@ -42,7 +47,7 @@ def ran(report: VerifyReport) -> str:
     sizes = "; ".join(", ".join(f"{name}={size}" for name, size in case.items()) for case in report.cases if case)
     at = f" at {sizes}" if sizes else ""
     inputs = f"seed {report.seed}{at}" if report.data is None else f"inputs from {report.data}"
-    return f"compared in {report.engine}: {report.runs} {'run' if report.runs == 1 else 'runs'}, {inputs}"
+    return f"compared in {report.engine}: {counted(report.runs, 'run')}, {inputs}"
 
 
 def figures(output: OutputReport) -> dict[str, str]:

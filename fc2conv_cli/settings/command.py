@@ -18,6 +18,7 @@ import typer
 from typer.core import TyperCommand, TyperOption
 
 from fc2conv_cli.errors import FC2ConvError, SettingsError
+from fc2conv_cli.options.comparing import settle_inputs
 from fc2conv_cli.settings.files import nearest
 from fc2conv_cli.settings.options import PREFIX, Options, negative, options_of, variable_in_use, variables
 from fc2conv_cli.settings.values import Commands, FileValue, file_values
@@ -67,7 +68,10 @@ class ConfiguredCommand(TyperCommand):
         except FC2ConvError:
             if not {*ctx.help_option_names} & {*args} and not ctx.resilient_parsing:
                 raise
-        return super().parse_args(ctx, args)
+        rest = super().parse_args(ctx, args)
+        if not ctx.resilient_parsing:
+            settle_inputs(ctx)
+        return rest
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; an error that is due to a setting says where that comes from."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,24 +19,24 @@ class Changes:
     """How much an output changed from run to run, among the runs that gave it the same shape.
 
     Attributes:
-        first: For each shape: the output of the first run.
+        first: For each shape: the output of the first run, and what went in.
         largest: The largest difference from it.
         magnitude: The largest value.
         repeated: Whether there were two runs of one shape, on inputs that differ.
     """
 
-    first: dict[_Shapes, Mapping[str, Array]] = field(default_factory=dict)
+    first: dict[_Shapes, tuple[Mapping[str, Array], bytes]] = field(default_factory=dict)
     largest: float = 0.0
     magnitude: float = 0.0
     repeated: bool = False
 
-    def add(self, output: Mapping[str, Array]) -> None:
-        """Take in the output of one run: its tensors, by their place in it."""
+    def add(self, output: Mapping[str, Array], inputs: bytes) -> None:
+        """Take in the output of one run: its tensors, by their place in it, and the digest of what went in."""
         shapes = tuple((place, array.shape) for place, array in output.items())
-        first = self.first.setdefault(shapes, output)
+        first, before = self.first.setdefault(shapes, (output, inputs))
         for place, array in output.items():
             self.magnitude = max(self.magnitude, _largest(array))
-            if first is not output and array.size:
+            if before != inputs and array.size:
                 self.repeated = True
                 self.largest = max(self.largest, _difference(first[place], array))
 
@@ -46,6 +47,15 @@ class Changes:
         if self.largest == 0:
             return "it does not change with the input, so this shows nothing of what is before it"
         return f"it changes with the input by {self.largest:.3g} at most, which is within tolerance: this shows little"
+
+
+def digest(feeds: Mapping[str, Array]) -> bytes:
+    """What tells inputs apart."""
+    found = hashlib.blake2b(digest_size=16)
+    for name, array in feeds.items():
+        found.update(f"{name}:{array.dtype}:{array.shape}:".encode())
+        found.update(repr(array.tolist()).encode() if array.dtype.hasobject else np.ascontiguousarray(array).tobytes())
+    return found.digest()
 
 
 def _largest(array: Array) -> float:

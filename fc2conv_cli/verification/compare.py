@@ -189,6 +189,7 @@ def _compare_in(room: Room, engine: _Engine, pair: _Pair, settings: Settings) ->
     reference = room.recorded(original)
     runs = Runs(settings.samples, facts.quantized, engine is not _ONNXRUNTIME, pair.doubtful)
     _check_comparable(pair.original, reference, facts, settings)
+    _check_tolerances(settings, reference)
     _check_names(settings, reference)
     dims = {**settings.feeding.dims, **dims_of(settings.feeding.specs, reference.inputs)}
     gathered = _nothing_gathered(reference, facts, settings)
@@ -214,7 +215,7 @@ def _compare_in(room: Room, engine: _Engine, pair: _Pair, settings: Settings) ->
         outcome = Comparison(
             reference, candidate, settings, facts, gathered, pair.names, dims, runs, pair.watch
         ).run_all()
-        outcome = replace(outcome, said=noted)
+        outcome = replace(outcome, said=noted if pair.names is _EXPORT else (*noted, *outcome.said))
         if not outcome.ran:
             problem = f"{pair.engine_name(engine)} cannot run it: {outcome.refusals[0][1]}"
             raise UnrunnableModelError(pair.original, problem, hint=f"{_FEED} {_UNVERIFIED}")
@@ -228,6 +229,7 @@ def _nothing_gathered(reference: Model, facts: Facts, settings: Settings) -> dic
             settings.tolerances_of(port.name),
             settings.elementwise,
             facts.coarsest_floats.get(port.name, "float64"),
+            port.name not in facts.chosen,
         )
         for port in reference.outputs
     }
@@ -245,6 +247,14 @@ def _check_names(settings: Settings, reference: Model) -> None:
         if (strange := next((name for name in names if name not in known), None)) is not None:
             listed = ", ".join(known) or "none"
             raise UsageError(f"{option}: the model has no {what} {strange!r}", hint=f"It has: {listed}.")
+
+
+def _check_tolerances(settings: Settings, reference: Model) -> None:
+    """Refuse a tolerance for an output that must be equal."""
+    for port in reference.outputs:
+        if port.name in settings.outputs and port.dtype is not None and "float" not in port.dtype:
+            problem = f"--atol or --rtol: output {port.name!r} is {port.dtype}, which must be equal"
+            raise UsageError(problem, hint="Tolerances are for outputs of floats.")
 
 
 def _check_comparable(original: Path, reference: Model, facts: Facts, settings: Settings) -> None:

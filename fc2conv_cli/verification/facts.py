@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,8 @@ from fc2conv_cli.frontends.onnx_file import load
 from fc2conv_cli.graphs import all_graphs
 from fc2conv_cli.records import node_label
 from fc2conv_cli.shapes import Shapes, infer
+from fc2conv_cli.verification.index_ranges import IndexRanges
 
-_INDEX_OPERAND = {"Gather": 1, "GatherElements": 1}
 _RANDOM = frozenset(
     {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"}
 )
@@ -35,8 +36,9 @@ class Facts:
     """What matters of a model.
 
     Attributes:
-        table_lengths: For each integer input that is an index: the length of the shortest table that it looks up.
-        masks: Integer inputs that are masks of 0 and 1.
+        tables: For each integer input that is an index: the least and the greatest, so that all of a table is read.
+        masks: Integer inputs that are masks of 0 and 1, by what is done with them.
+        called_masks: Those that are called so, and of which nothing else is known.
         lengths: For each integer input that counts the steps of sequences: the dim that it must not exceed, by name
             or as a number.
         unranked: Names of the inputs whose rank the file does not say.
@@ -44,15 +46,18 @@ class Facts:
         coarsest_floats: By output: the coarsest float type that it is computed in. An output may be cast to a finer
             one, but is no more precise for it.
         quantized: Whether it rounds to integers or sums integers anywhere, as quantised models do.
+        chosen: Outputs that depend on which of several values is the largest: as integers they are no numbers.
     """
 
-    table_lengths: Mapping[str, int]
+    tables: Mapping[str, tuple[int, int]]
     masks: frozenset[str]
+    called_masks: frozenset[str]
     lengths: Mapping[str, int | str]
     unranked: frozenset[str]
     random: str | None
     coarsest_floats: Mapping[str, str]
     quantized: bool
+    chosen: frozenset[str] = frozenset()
 
 
 def facts_of(path: Path) -> Facts:
@@ -61,9 +66,18 @@ def facts_of(path: Path) -> Facts:
     shapes = infer(model) if _has_integer_input(model) else Shapes()
     unranked = frozenset(v.name for v in model.graph.inputs if v.name and v.shape is None)
     constants = Constants(model, shapes)
-    tables, coarsest = _table_lengths(model, shapes, constants), _coarsest_floats(model, constants)
-    masks, lengths = _masks(model), _lengths(model, shapes)
-    return Facts(tables, masks, lengths, unranked, _random_node(model), coarsest, _is_quantized(model))
+    tables, masks, called = _integers(model, IndexRanges(model, shapes, constants))
+    lengths, coarsest = _lengths(model, shapes), _coarsest_floats(model, constants)
+    random, quantized = _random_node(model), _is_quantized(model)
+    return Facts(tables, masks, called, lengths, unranked, random, coarsest, quantized, _chosen(model))
+
+
+_CHOOSE = frozenset({"ArgMax", "ArgMin", "TopK", "NonMaxSuppression", "NonZero", "Unique", "Compress"})
+
+
+def _chosen(model: ir.Model) -> frozenset[str]:
+    outputs = (v for v in model.graph.outputs if v.dtype is None or v.dtype.is_integer())
+    return frozenset(v.name or "" for v in outputs if any(node.op_type in _CHOOSE for node in _above(v, model)))
 
 
 def _is_quantized(model: ir.Model) -> bool:
@@ -101,16 +115,49 @@ def _coarsest_floats(model: ir.Model, constants: Constants) -> dict[str, str]:
     found: dict[str, str] = {}
     for output in model.graph.outputs:
         dtypes = {output.dtype}
-        for node in _above(output, model):
-            if not node.outputs or not constants.is_constant(node.outputs[0]):
+        for node in _above(output, model, floats=True):
+            if not node.outputs or not (constants.is_constant(node.outputs[0]) or _is_exact(node)):
                 dtypes.update(_float_types(node))
         name = next((name for dtype, name in _COARSEST_FIRST.items() if dtype in dtypes), "float64")
         found[output.name or ""] = name
     return found
 
 
-def _above(output: ir.Value, model: ir.Model) -> Iterator[ir.Node]:
-    """Every node that an output depends on, with those of bodies and functions on the way."""
+_NO_FLOATS = frozenset(
+    {"Shape", "Size", "NonZero", "ArgMax", "ArgMin", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"}
+    | {"And", "Or", "Xor", "Not", "IsNaN", "IsInf"}
+)
+"""Their results are integers or booleans, which are right or wrong, whatever the floats before them are worth."""
+_WHOLE_TYPES = {ir.DataType.BOOL, ir.DataType.INT64, ir.DataType.INT32, ir.DataType.INT16}
+
+
+def _ends_floats(node: ir.Node) -> bool:
+    if node.domain != "" or any(attribute.is_ref() for attribute in node.attributes.values()):
+        return False
+    return node.op_type in _NO_FLOATS or (node.op_type == "Cast" and node.attributes.get_int("to", 0) in _WHOLE_TYPES)
+
+
+def _is_exact(node: ir.Node) -> bool:
+    """Whether a node makes floats of 0 and 1, which every type has."""
+    source = node.inputs[0] if node.op_type == "Cast" and node.domain == "" else None
+    maker = None if source is None else source.producer()
+    if maker is not None and _ends_floats(maker):
+        return maker.op_type in _NO_FLOATS - {"Shape", "Size", "NonZero", "ArgMax", "ArgMin"} or _is_boolean(maker)
+    return source is not None and source.dtype == ir.DataType.BOOL
+
+
+def _is_boolean(node: ir.Node) -> bool:
+    return node.op_type == "Cast" and node.attributes.get_int("to", 0) == ir.DataType.BOOL
+
+
+def _above(output: ir.Value, model: ir.Model, *, floats: bool = False) -> Iterator[ir.Node]:
+    """Every node that an output depends on, with those of bodies and functions on the way.
+
+    Args:
+        output: The output.
+        model: Its model.
+        floats: Whether only what its floats are computed from counts, and not which element or size is chosen.
+    """
     stack, seen = [output.producer()], set()
     functions = {(f.domain, f.name): f for f in model.functions.values()}
     while stack:
@@ -118,6 +165,8 @@ def _above(output: ir.Value, model: ir.Model) -> Iterator[ir.Node]:
         if node is None or node in seen:
             continue
         seen.add(node)
+        if floats and _ends_floats(node):
+            continue
         yield node
         inner = [body for attribute in node.attributes.values() for body in _bodies(attribute)]
         if (function := functions.get((node.domain, node.op_type))) is not None:
@@ -146,32 +195,28 @@ def _float_types(node: ir.Node) -> set[ir.DataType | None]:
     return found | runtime | {tensor.dtype for tensor in tensors if tensor is not None}
 
 
-def _table_lengths(model: ir.Model, shapes: Shapes, constants: Constants) -> dict[str, int]:
-    """Follow each input through nodes that keep its values, to Gather, GatherElements and OneHot."""
-    lengths: dict[str, int] = {}
+_CALLED_MASK = re.compile(r"(?<![A-Za-z])(?i:mask)|[a-z]Mask")
+"""`attention_mask`, `Mask`, `padMask`, but not `unmasked`."""
+
+
+def _integers(
+    model: ir.Model, ranges: IndexRanges
+) -> tuple[dict[str, tuple[int, int]], frozenset[str], frozenset[str]]:
+    """Of the integer inputs: what they are drawn from if that is known, which are masks, and which are called so."""
+    tables: dict[str, tuple[int, int]] = {}
+    masks, called = set(), set()
     for value in model.graph.inputs:
-        found = [n for use in _uses_through(value) if (n := _table_length(*use, shapes, constants)) is not None]
-        if found and value.name:
-            lengths[value.name] = min(found)
-    return lengths
-
-
-def _masks(model: ir.Model) -> frozenset[str]:
-    """Integer inputs that are cast to booleans, subtracted from 1, or called a mask."""
-    integers = (v for v in model.graph.inputs if v.name and v.dtype is not None and v.dtype.is_integer())
-    return frozenset(v.name or "" for v in integers if "mask" in (v.name or "").lower() or _masks_something(v))
-
-
-def _masks_something(value: ir.Value) -> bool:
-    for node, index in _uses_through(value):
-        if node.domain == "" and node.op_type == "Cast" and node.attributes.get_int("to", 0) == ir.DataType.BOOL:
-            return True
-        first = node.inputs[0]
-        if node.domain == "" and node.op_type == "Sub" and index == 1 and first is not None:
-            number = ir.convenience.get_const_tensor(first)
-            if number is not None and number.size == 1 and float(number.numpy().reshape(-1)[0]) == 1:
-                return True
-    return False
+        name = value.name or ""
+        if value.dtype is None or not value.dtype.is_integer():
+            continue
+        wanted = ranges.wanted(value)
+        if wanted.drawn is not None:
+            tables[name] = wanted.drawn
+        elif wanted.is_mask or (wanted.like_mask and not wanted.other):
+            masks.add(name)
+        elif _CALLED_MASK.search(name):
+            called.add(name)
+    return tables, frozenset(masks), frozenset(called)
 
 
 _RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
@@ -203,15 +248,3 @@ def _uses_through(value: ir.Value) -> list[tuple[ir.Node, int]]:
                 seen.update(fresh)
                 stack.extend(fresh)
     return found
-
-
-def _table_length(node: ir.Node, index: int, shapes: Shapes, constants: Constants) -> int | None:
-    if node.domain != "" or node.inputs[0] is None:
-        return None
-    if _INDEX_OPERAND.get(node.op_type) == index:
-        shape, axis = shapes.shape(node.inputs[0]), node.attributes.get_int("axis", 0)
-        return shape[axis].static if shape is not None and -len(shape) <= axis < len(shape) else None
-    if node.op_type == "OneHot" and index == 0 and node.inputs[1] is not None:
-        depth = constants.find(node.inputs[1])
-        return None if depth is None else int(constants.array(depth).reshape(-1)[0])
-    return None

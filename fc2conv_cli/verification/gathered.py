@@ -13,11 +13,12 @@ import numpy.typing as npt
 from fc2conv_cli.verification.changes import Changes
 from fc2conv_cli.verification.extremes import kept, least_rtol, worst_of
 from fc2conv_cli.verification.measures import Sums
-from fc2conv_cli.verification.metrics import Deviation, Tolerance, compare, tolerance_for
-from fc2conv_cli.verification.noise import Floats, noise_floor, times_noise
+from fc2conv_cli.verification.metrics import NOISE_FACTOR, Deviation, Tolerance, compare, tolerance_for
+from fc2conv_cli.verification.noise import Movements, noise_floor, times_noise
 from fc2conv_cli.verification.report import OutputReport
 from fc2conv_cli.verification.runner import Port
 from fc2conv_cli.verification.settings import OutputTolerance
+from fc2conv_cli.verification.ties import Tie, overflows, tie_of
 
 Array = npt.NDArray[np.generic]
 
@@ -26,9 +27,9 @@ _FEW_VALUES = 2
 
 
 class Compared(NamedTuple):
-    """What one run came to: what is outside tolerance, if that can be measured, and whether nothing is amiss."""
+    """What one run came to: whether a difference is outside tolerance, and whether nothing at all is amiss."""
 
-    outside: Deviation | None = None
+    outside: bool = False
     agrees: bool = True
 
 
@@ -41,12 +42,14 @@ class Gathered:
         wanted: The tolerance that the user wants for it.
         elementwise: Whether each element is held to it.
         coarsest_float: The coarsest float type that it is computed in.
+        ordinal: Whether its integers are numbers, and no indices of something that was chosen.
     """
 
     port: Port
     wanted: OutputTolerance
     elementwise: bool
     coarsest_float: str
+    ordinal: bool = True
     extremes: tuple[Deviation, ...] = ()
     tolerance: Tolerance | None = None
     dtype: str = ""
@@ -60,7 +63,11 @@ class Gathered:
     changes: Changes = field(default_factory=Changes)
     sums: Sums = field(default_factory=Sums)
     noise: float | None = None
-    excess: float = 0.0
+    movable: bool = False
+    inside: float | None = None
+    outside: float | None = None
+    overflows: int = 0
+    finite_there: float = 0.0
 
     @property
     def worst(self) -> Deviation | None:
@@ -79,6 +86,14 @@ class Gathered:
         notes = [f"{what} in both models at up to {share:.3g} of the places" for what, share in odd if share]
         if self.dtype in ("float32", "float64") and self.coarsest_float not in (self.dtype, "float64"):
             notes.append(f"held to what {self.coarsest_float} is worth, since the model computes in that above it")
+        if self.overflows:
+            notes.append(
+                f"infinite in one model only, where the other has up to {self.finite_there:.3g}, at {self.overflows} "
+                f"places: sums overflow {self.dtype} in one order and not in another; give smaller inputs (--range, "
+                "--inputs)"
+            )
+        if self.outside is not None and not self.movable:
+            notes.append("its noise is not known: no float goes in, or the original does not run when one moves")
         if self.worst is not None and not self.finite:
             notes.append("no finite value was compared, so this shows nothing")
         elif self.elements and self.largest == 0 and self.sums.count:
@@ -94,10 +109,10 @@ class Gathered:
             notes.append(idle)
         return tuple(notes)
 
-    def add(self, reference: Any, converted: Any, where: str) -> Compared:
-        """Take in one run."""
+    def add(self, reference: Any, converted: Any, where: str, inputs: bytes = b"") -> Compared:
+        """Take in one run, on inputs of that digest."""
         expected, actual = dict(_leaves(reference)), dict(_leaves(converted))
-        self.changes.add(expected)
+        self.changes.add(expected, inputs)
         if expected.keys() != actual.keys():
             return self._fail(f"has {len(actual)} elements, was {len(expected)}{where}")
         found = Compared()
@@ -107,20 +122,61 @@ class Gathered:
                 found = self._fail(f"is {theirs.dtype}, was {ours.dtype}{where}")
             elif ours.shape != theirs.shape:
                 found = self._fail(f"has shape {list(theirs.shape)}, was {list(ours.shape)}{where}")
-            elif not (deviation := self._measure(ours, theirs)).passed:
-                found = Compared(deviation, agrees=False)
+            elif not self._measure(ours, theirs).passed:
+                found = Compared(outside=True, agrees=False)
         return found
 
-    def add_noise(self, movement: Floats | None, outside: Deviation | None, reference: Any, converted: Any) -> None:
-        """Take in how much the original moves by itself in a run, and what was outside tolerance in that run."""
-        floor = noise_floor(movement)
-        if floor is not None:
+    def tie(self, reference: Any, converted: Any) -> Tie | None:
+        """What may have jumped in a run that is outside tolerance; None if it cannot, or the verdict is settled."""
+        if self.tolerance is None or (self.outside or 0.0) > NOISE_FACTOR:
+            return None
+        if not _are_numbers(reference, converted):
+            return None
+        return tie_of(reference, converted, self.tolerance, ordinal=self.ordinal)
+
+    def add_noise(self, noise: Movements, found: Compared, values: tuple[Any, Any], steps: float | None) -> None:
+        """Take in how much the original moves by itself in a run.
+
+        Args:
+            noise: Of each element of each output, if it was measured.
+            found: What the run came to.
+            values: What the original and the converted model gave.
+            steps: What explains the places that jumped; None if none did.
+        """
+        self.movable, movement = self.movable or noise is not None, (noise or {}).get(self.port.name)
+        if (floor := noise_floor(movement)) is not None:
             self.noise = max(self.noise or 0.0, floor)
-        if outside is not None and self.tolerance is not None:
-            allowed = self.tolerance.atol + self.tolerance.rtol * outside.max_reference
-            tensors = isinstance(reference, np.ndarray) and isinstance(converted, np.ndarray)
-            times = times_noise(reference, converted, movement, allowed) if tensors else math.inf
-            self.excess = max(self.excess, times)
+        if self.tolerance is None or not _are_numbers(*values):
+            times = math.inf if found.outside else None
+        else:
+            times = times_noise(*values, movement, self.tolerance)
+            if found.outside:
+                times = self._unexplained(values, times, steps)
+        if found.outside:
+            self.outside = max(self.outside or 0.0, math.inf if times is None else times)
+        elif times is not None:
+            self.inside = max(self.inside or 0.0, times)
+
+    def _unexplained(self, values: tuple[Array, Array], times: float | None, steps: float | None) -> float:
+        """How many times the noise a run is beyond tolerance, with what jumped in it."""
+        self._note_overflow(values, overflows(*values))
+        ours, theirs = (value.astype(np.float64) for value in values)
+        unlike = (ours != theirs) & ~(np.isnan(ours) & np.isnan(theirs)) & ~np.isfinite(ours - theirs)
+        least = math.inf if times is None or unlike.any() else times
+        return least if least <= NOISE_FACTOR or steps is None else min(least, steps)
+
+    def _note_overflow(self, values: tuple[Array, Array], jumped: npt.NDArray[np.bool_]) -> None:
+        if jumped.any():
+            self.overflows += int(jumped.sum())
+            there = np.abs(np.stack([value[jumped].astype(np.float64) for value in values]))
+            self.finite_there = max(self.finite_there, float(there[np.isfinite(there)].max()))
+
+    @property
+    def excess(self) -> float | None:
+        """The deviation as a multiple of the noise: of the runs outside tolerance, or if there are none of all."""
+        if not self.movable:
+            return None
+        return self.inside if self.outside is None else self.outside
 
     @property
     def report(self) -> OutputReport:
@@ -164,6 +220,12 @@ class Gathered:
         if failure not in self.failures:
             self.failures.append(failure)
         return Compared(agrees=False)
+
+
+def _are_numbers(*values: Any) -> bool:
+    """Whether these are tensors of numbers."""
+    arrays = [value for value in values if isinstance(value, np.ndarray)]
+    return len(arrays) == len(values) and all(a.dtype.kind in "iub" or "float" in a.dtype.name for a in arrays)
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Array]]:

@@ -85,21 +85,44 @@ def _file(path: Path, ports: Sequence[Port]) -> Iterator[GivenSample]:
 
 def _read(path: Path) -> Array | dict[str, Array]:
     """The arrays of a file; nothing that is pickled, since that could run code."""
+    hint = "Write it with numpy.savez(path, input_name=array), without objects in it."
+    _check_kind(path, hint)
     try:
         content = np.load(path, allow_pickle=False)
         if isinstance(content, np.ndarray):
-            return content
+            return _native(content)
         with content:
             arrays = {name: content[name] for name in content.files}
         if (
             odd := next((name for name, array in arrays.items() if not isinstance(array, np.ndarray)), None)
         ) is not None:
             raise ValueError(f"{odd!r} in it is no array")
-        return arrays
+        return {name: _native(array) for name, array in arrays.items()}
     except Exception as error:  # numpy and zipfile raise a dozen kinds
         why = " ".join(str(error).split())[:200] or type(error).__name__
-        hint = "Write it with numpy.savez(path, input_name=array), without objects in it."
+        if "pickle" in why:  # numpy's own advice is to let it run code
+            why = "it holds Python objects, which only code in the file could make again"
         raise InvalidInputsError(path, f"numpy cannot read it: {why}", hint=hint) from error
+
+
+_STARTS = (b"PK\x03\x04", b"PK\x05\x06", b"\x93NUMPY")
+"""Of .npz files (those with nothing in them too) and .npy files; anything else numpy takes for a pickle."""
+
+
+def _check_kind(path: Path, hint: str) -> None:
+    try:
+        with path.open("rb") as file:
+            start = file.read(max(map(len, _STARTS)))
+    except OSError as error:
+        raise InvalidInputsError(path, f"cannot be read ({error.strerror})", hint=hint) from error
+    if not start.startswith(_STARTS):
+        what = "is empty" if not start else "is neither .npz nor .npy, by its first bytes"
+        raise InvalidInputsError(path, what, hint=hint)
+
+
+def _native(array: Array) -> Array:
+    """In the byte order of this machine, which is the only one that a model takes."""
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def _test_data_set(folder: Path, ports: Sequence[Port]) -> Iterator[GivenSample]:

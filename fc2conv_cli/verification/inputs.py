@@ -26,10 +26,14 @@ Given = Mapping[str, Sequence[int]]
 
 SMALL, LARGE = 1, 3
 """The sizes that every dynamic dim takes: 1 is what broadcasts, 3 is the least that shows swapped axes."""
+ODD = (5, 7)
+"""By turns, in one run more: faults at 1 and 3 only are rare, and at batch 5 or the fourth token nothing else looks."""
 _LARGER_SIZES = (8, 16, 32, 64, 128, 224, 256, 512)
 """Tried one by one when the original refuses some of those (an image network cannot run on 3x3 pixels)."""
 _MOST_ELEMENTS = 2**24
 """Larger sizes stay below this many elements in all inputs together (64 MB of float32)."""
+_MOST_ODD_ELEMENTS = 2**20
+"""Of inputs that are run at odd sizes: time is not to grow for a model of large images."""
 _NO_MEMORY_HOLDS = 2**31
 """Inputs of so many elements (8 GB of float32) are a mistake."""
 _MOST_CASES = 16
@@ -87,6 +91,14 @@ def usual_cases(ports: Sequence[Port], given: Given) -> list[Sizes]:
     """
     names = [name for name in dynamic_dims(ports) if name not in given]
     return _combined(_alike_and_mixed(names, (SMALL, LARGE)), given)
+
+
+def odd_case(ports: Sequence[Port], given: Given) -> Sizes | None:
+    """Sizes that are none of the usual ones; None if the user gives all, or inputs would be large."""
+    names = [name for name in dynamic_dims(ports) if name not in given]
+    case = {name: ODD[i % len(ODD)] for i, name in enumerate(names)}
+    case.update({name: sizes[-1] for name, sizes in given.items()})
+    return case if names and _elements(ports, case) <= _MOST_ODD_ELEMENTS else None
 
 
 def _alike_and_mixed(names: Sequence[str], sizes: tuple[int, int]) -> list[Sizes]:
@@ -155,16 +167,18 @@ class Recipe:
 
     Attributes:
         limit: Integers are drawn from 0 up to below this (8-bit ones from all that there are, at the first choice) ...
-        tables: ... or below the length of the table that the input of that name looks up.
+        tables: ... or from the one to the other of these, of which the graph says that they show all of a table.
         masks: Integer inputs that are masks: 0 and 1.
+        called_masks: Those that are only called so.
         lengths: Integer inputs that are lengths of sequences: 1 up to the size of the dim of that name, or number.
         distribution: Of floats.
         ranges: Least and greatest value, by input.
     """
 
     limit: int = 10
-    tables: Mapping[str, int] = field(default_factory=dict)
+    tables: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     masks: Collection[str] = ()
+    called_masks: Collection[str] = ()
     lengths: Mapping[str, int | str] = field(default_factory=dict)
     distribution: Distribution = "normal"
     ranges: Mapping[str, Range] = field(default_factory=dict)
@@ -222,7 +236,10 @@ def _within(bounds: Range, shape: Sequence[int], dtype: np.dtype[Any], rng: np.r
         share = rng.random(shape)
         return np.asarray(bounds.low * (1 - share) + bounds.high * share).astype(dtype)  # no width: it may overflow
     whole = (0, 1) if dtype.kind == "b" else (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
-    low, high = math.ceil(bounds.low), math.floor(bounds.high)
+    if not (float(bounds.low).is_integer() and float(bounds.high).is_integer()):
+        problem = f"--range {bounds.low:g}..{bounds.high:g} is for an input of {dtype.name}, and not whole"
+        raise UsageError(problem, hint="Give whole numbers, as ids:0..511.")
+    low, high = int(bounds.low), int(bounds.high)
     if not whole[0] <= low <= high <= whole[1]:
         raise _beyond(bounds, dtype)
     drawn = rng.integers(low, high, shape, np.uint64 if high > _INT64_MAX else np.int64, endpoint=True)
@@ -236,18 +253,40 @@ def _beyond(bounds: Range, dtype: np.dtype[Any]) -> UsageError:
 
 def _integer_bounds(port: Port, dtype: np.dtype[Any], recipe: Recipe, sizes: Sizes) -> tuple[int, int]:
     """The least and the greatest value of an integer input."""
-    first = recipe.limit == _INTEGER_LIMITS[0]
+    first, info = recipe.limit == _INTEGER_LIMITS[0], np.iinfo(dtype)
     if port.name in recipe.tables:
-        length = recipe.tables[port.name]
-        return 0, max((length if first else min(recipe.limit, length)) - 1, 0)
-    if port.name in recipe.masks:
+        low, high = (min(max(bound, int(info.min)), int(info.max)) for bound in recipe.tables[port.name])
+        return (low, high) if first else _narrowed(low, high, recipe.limit)
+    if port.name in recipe.masks or port.name in recipe.called_masks:
         return 0, min(1, recipe.limit - 1)
     if port.name in recipe.lengths:
         longest = recipe.lengths[port.name]
         return 1, max(sizes.get(longest, 1) if isinstance(longest, str) else longest, 1)
     if dtype.itemsize == 1 and first:
-        return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)  # quantised values, no indices
+        return int(info.min), int(info.max)  # quantised values, no indices
     return 0, recipe.limit - 1
+
+
+def _narrowed(low: int, high: int, limit: int) -> tuple[int, int]:
+    """From 0 up to below a limit, as far as that lies between the bounds."""
+    low = min(max(low, 0), high)
+    return low, min(high, max(low, limit - 1))
+
+
+def guesses(ports: Sequence[Port], recipe: Recipe) -> tuple[str, ...]:
+    """A sentence for each integer input of which nothing but a guess says what it may be."""
+    said: list[str] = []
+    for port in ports:
+        dtype = np.dtype(port.dtype or "float32")
+        if dtype.kind not in "iu" or port.name in {*recipe.ranges, *recipe.masks, *recipe.lengths}:
+            continue
+        low, high = _integer_bounds(port, dtype, recipe, {})
+        first, other = recipe.limit == _INTEGER_LIMITS[0], f"--range {port.name}:LO..HI gives another range"
+        if port.name in recipe.called_masks:
+            said.append(f"input {port.name!r} is drawn from {low}..{high}, as a mask, because of its name; {other}")
+        elif not (first and (port.name in recipe.tables or dtype.itemsize == 1)):
+            said.append(f"input {port.name!r} is drawn from {low}..{high}; {other}")
+    return tuple(said)
 
 
 _SPREADS = (1.0, 4.0, 0.25, 16.0)

@@ -39,6 +39,11 @@ class Tolerance:
     rtol: float
     elementwise: bool = False
 
+    def allowed(self, magnitude: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """What it allows each element of a reference of these magnitudes."""
+        sizes = magnitude if self.elementwise else np.full_like(magnitude, magnitude.max(initial=0.0))
+        return np.asarray(self.atol + self.rtol * sizes)
+
 
 def tolerance_for(
     dtype: str,

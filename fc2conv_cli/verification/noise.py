@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from fc2conv_cli.verification.metrics import Tolerance
 from fc2conv_cli.verification.runner import Model, RunError
 
 Array = npt.NDArray[np.generic]
@@ -22,15 +23,20 @@ _DRAWS = 2
 """Directions are drawn at random for each element, so many times; the largest movement counts."""
 
 
-def moved(feeds: Mapping[str, Array], seed: int) -> dict[str, Array] | None:
-    """The inputs with every float one step up or down; None if there are none."""
+def moved(feeds: Mapping[str, Array], seed: int, steps: int = 1) -> dict[str, Array] | None:
+    """The inputs with every float one step up or down, or so many; None if there are none."""
     rng = np.random.default_rng(seed)
-    found = {name: _moved(array, rng) for name, array in feeds.items() if "float" in array.dtype.name and array.size}
+    found: dict[str, Array] = {}
+    for name, array in feeds.items():
+        if "float" in array.dtype.name and array.size:
+            up = rng.integers(0, 2, array.shape).astype(bool)
+            for _ in range(steps):
+                array = _moved(array, up)
+            found[name] = array
     return {**feeds, **found} if found else None
 
 
-def _moved(array: Array, rng: np.random.Generator) -> Array:
-    up = rng.integers(0, 2, array.shape).astype(bool)
+def _moved(array: Array, up: npt.NDArray[np.bool_]) -> Array:
     limit = np.where(up, np.inf, -np.inf).astype(array.dtype)
     # numpy has no nextafter for bfloat16, which is the upper half of a float32.
     if array.dtype.name == "bfloat16":
@@ -44,7 +50,11 @@ def _moved(array: Array, rng: np.random.Generator) -> Array:
     return np.asarray(np.nextafter(array, limit))
 
 
-def movements(model: Model, feeds: Mapping[str, Array], outputs: Mapping[str, Any]) -> dict[str, Floats]:
+Movements = Mapping[str, Floats] | None
+"""How far each element of each output of floats moves, in its units; None if inputs cannot move."""
+
+
+def movements(model: Model, feeds: Mapping[str, Array], outputs: Mapping[str, Any]) -> Movements:
     """The largest movement of each element of each output that is a tensor of floats.
 
     Args:
@@ -53,17 +63,17 @@ def movements(model: Model, feeds: Mapping[str, Array], outputs: Mapping[str, An
         outputs: What it gives for them.
 
     Returns:
-        By output, in its units; empty if there is no float input or the model refuses the moved ones.
+        By output; None if there is no float input or the model refuses the moved ones.
     """
     found: dict[str, Floats] = {}
     for seed in range(_DRAWS):
         other = moved(feeds, seed)
         if other is None:
-            return {}
+            return None
         try:
             again = model.run(other)
         except RunError:
-            return {}
+            return None
         for name, value in outputs.items():
             if isinstance(value, np.ndarray) and "float" in value.dtype.name and value.shape == again[name].shape:
                 movement = _difference(value, again[name])
@@ -76,28 +86,39 @@ def noise_floor(movement: Floats | None) -> float | None:
     return None if movement is None else float(movement.max(initial=0.0))
 
 
-def times_noise(reference: Array, converted: Array, movement: Floats | None, allowed: float) -> float:
-    """By how many times a deviation exceeds the noise, where it is outside of what is allowed.
+def times_noise(reference: Array, converted: Array, movement: Floats | None, tolerance: Tolerance) -> float | None:
+    """A deviation as a multiple of the noise; None if that was not measured.
 
-    As a whole and for each stretch of each axis: what moves in one channel excuses nothing in another. Noise as large
-    as the values themselves excuses nothing at all.
+    As a whole, and for each stretch of each axis where it is outside of tolerance: what moves in one channel excuses
+    nothing in another. Outside of tolerance noise as large as the values themselves excuses nothing at all. Places
+    where one of both is infinite do not count here.
     """
+    if movement is None:
+        return None
     delta = _difference(reference, converted)
-    if movement is None or not movement.any() or not np.isfinite(np.asarray(converted, np.float64)).all():
+    whole = _ratio(float(delta.max(initial=0.0)), float(movement.max(initial=0.0)))
+    magnitude = np.abs(np.nan_to_num(np.asarray(reference, np.float64), nan=0.0, posinf=0.0, neginf=0.0))
+    outside = delta > tolerance.allowed(magnitude)
+    if not outside.any():
+        return whole
+    if math.isinf(whole) or movement.max() >= magnitude.max():
         return math.inf
-    if movement.max() >= np.abs(np.asarray(reference, np.float64)).max():
-        return math.inf
-    worst = float(delta.max() / movement.max())
+    least = 1 if tolerance.elementwise else _STRETCH
     for axis in range(delta.ndim):
-        ours, theirs = _stretches(delta, axis), _stretches(movement, axis)
-        outside = ours.max > allowed
+        ours, theirs, beyond = (_stretches(a, axis, least) for a in (delta, movement, outside.astype(np.float64)))
+        where = beyond.max > 0
         with np.errstate(divide="ignore", invalid="ignore"):
-            worst = max(worst, float((ours.rms[outside] / theirs.rms[outside]).max(initial=0.0)))
-    return worst
+            whole = max(whole, float((ours.rms[where] / theirs.rms[where]).max(initial=0.0)))
+    return whole
+
+
+def _ratio(delta: float, noise: float) -> float:
+    return delta / noise if noise else math.inf if delta else 0.0
 
 
 _STRETCH = 16
-"""Elements that a root mean square is taken over, at least: of fewer it says little."""
+"""Elements that a root mean square is taken over, at least: of fewer it says little. Where each element is held to its
+own reference it is asked of single rows all the same."""
 
 
 class _Stretches(NamedTuple):
@@ -107,9 +128,9 @@ class _Stretches(NamedTuple):
     rms: Floats
 
 
-def _stretches(array: Floats, axis: int) -> _Stretches:
+def _stretches(array: Floats, axis: int, least: int) -> _Stretches:
     rows = np.moveaxis(array, axis, 0).reshape(array.shape[axis], -1)
-    length = min(-(-_STRETCH // rows.shape[1]), len(rows))
+    length = min(-(-least // rows.shape[1]), len(rows))
     starts = np.arange(0, len(rows) - length + 1, length)
     counts = np.diff([*starts, len(rows)]) * rows.shape[1]
     squares = np.add.reduceat((rows**2).sum(axis=1), starts)

@@ -26,7 +26,7 @@ from fc2conv_cli.verification.layer_report import LayerReport, LayersReport, wit
 from fc2conv_cli.verification.metrics import Deviation, Tolerance, compare, tolerance_for
 from fc2conv_cli.verification.noise import movements
 from fc2conv_cli.verification.runner import Model, RunError
-from fc2conv_cli.verification.runs import recipe_for
+from fc2conv_cli.verification.runs import known_ranks, recipe_for
 
 Array = npt.NDArray[np.generic]
 Feeds = Mapping[str, Array]
@@ -104,7 +104,8 @@ class _Pair:
         if feeds:
             run = _Run(self.original, self.converted, engine, layout, feeds)
             for i in range(0, len(gathered), _AT_A_TIME):
-                run.measure(gathered[i : i + _AT_A_TIME])
+                with np.errstate(all="ignore"):  # what overflows is measured
+                    run.measure(gathered[i : i + _AT_A_TIME])
         rows = (g.report() for g in gathered)
         shown = tuple(row for row in rows if found.basis == "notes" or (row.measured and "float" in row.dtype))
         return LayersReport(found.basis, shown, len(feeds), name, (*found.notes, *refused))
@@ -127,7 +128,8 @@ class _Pair:
         """One set of inputs for each choice of sizes that the original takes; of given ones as many as samples."""
         feeding = self.settings.feeding
         if feeding.data is not None:
-            return [given.feeds for given in given_samples(feeding.data, reference.inputs)[: self.settings.samples]]
+            ports = known_ranks(reference.inputs, self.facts)
+            return [given.feeds for given in given_samples(feeding.data, ports)[: self.settings.samples]]
         for cases in self._choices(reference):
             for limit in integer_limits(reference.inputs):
                 accepted: list[Feeds] = []
@@ -262,7 +264,7 @@ class _Run:
     def _noise(self, original: Model, feeds: Feeds, values: Values, batch: Sequence[_Gathered]) -> dict[str, float]:
         """By how much values of the original move when its float inputs do by as little as they can."""
         moves = movements(original, feeds, {g.tap.ours: values[g.tap.ours] for g in batch})
-        return {name: float(movement.max(initial=0.0)) for name, movement in moves.items()}
+        return {name: float(movement.max(initial=0.0)) for name, movement in (moves or {}).items()}
 
     def _add(self, g: _Gathered, ours: Values, theirs: Values, single: Array | None, noise: float | None) -> None:
         """Take in one run, if what is to be compared are tensors."""

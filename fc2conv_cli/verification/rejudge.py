@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 from fc2conv_cli.errors import UsageError
@@ -96,13 +95,11 @@ def _as_measured(output: OutputReport, tolerance: Tolerance) -> OutputReport:
     return replace(output, extremes=extremes)
 
 
-def _excess(before: OutputReport, after: OutputReport) -> float:
-    """What is known of it: noise was measured in the runs that were outside the old tolerance, not in others."""
-    if after.passed:
-        return 0.0
+def _excess(before: OutputReport, after: OutputReport) -> float | None:
+    """What is known of it: noise was measured in the runs that were outside the old tolerance, not in all others."""
     old, new = before.tolerance, after.tolerance
     looser = old.atol <= new.atol and old.rtol <= new.rtol and old.elementwise == new.elementwise
-    return before.excess if looser else math.inf
+    return before.excess if after.passed or looser else None
 
 
 def _layers(report: LayersReport, wanted: Judgement) -> LayersReport:

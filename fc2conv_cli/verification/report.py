@@ -35,7 +35,9 @@ class OutputReport:
         measures: Further figures over all runs; None if nothing was compared, or it is no tensor of numbers.
         noise: How much the original moves by itself when every float input moves by one unit in the last place; None if
             that was not measured.
-        excess: Of the runs outside tolerance: the largest deviation as a multiple of the noise of the same run.
+        excess: The deviation as a multiple of the noise of the same run: the largest of the runs outside tolerance, or
+            if there are none of all runs in which noise was measured; None if it was not. It is infinite where noise
+            excuses nothing. What is shown of it is what the verdict goes by.
         compared: Whether a finite value of it was compared in any run; if not, that nothing differs shows nothing.
     """
 
@@ -50,7 +52,7 @@ class OutputReport:
     extremes: tuple[Deviation, ...] = ()
     measures: Measures | None = None
     noise: float | None = None
-    excess: float = 0.0
+    excess: float | None = None
     compared: bool = True
 
     @property
@@ -63,7 +65,7 @@ class OutputReport:
         """What came of it."""
         if not self.failures and (self.worst is None or self.worst.passed):
             return "same"
-        noisy = not self.failures and self.noise is not None and 0 < self.excess <= NOISE_FACTOR
+        noisy = not self.failures and 0 < (self.excess or math.inf) <= NOISE_FACTOR
         return "ill-conditioned" if noisy else "different"
 
     @property
@@ -74,11 +76,6 @@ class OutputReport:
         at = self.worst.reference
         size = abs(at) if self.tolerance.elementwise and isinstance(at, float) else self.worst.max_reference
         return self.tolerance.atol + self.tolerance.rtol * size
-
-    @property
-    def times_noise(self) -> float | None:
-        """The largest deviation as a multiple of the model's own rounding noise; None if there is none."""
-        return self.worst.max_abs / self.noise if self.worst is not None and self.noise else None
 
 
 @dataclass(frozen=True)

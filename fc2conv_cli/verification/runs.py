@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from fc2conv_cli.errors import InvalidInputsError
 from fc2conv_cli.timing import Stopwatch
+from fc2conv_cli.verification.changes import digest
 from fc2conv_cli.verification.facts import Facts
 from fc2conv_cli.verification.feeding import Feeding
-from fc2conv_cli.verification.gathered import Gathered
+from fc2conv_cli.verification.gathered import Compared, Gathered
 from fc2conv_cli.verification.given import given_samples
 from fc2conv_cli.verification.inputs import (
     Array,
     Recipe,
     Sizes,
     dynamic_dims,
+    guesses,
     integer_limits,
     larger_cases,
+    odd_case,
     refuse_too_large,
     replacements,
     sample,
@@ -27,12 +32,14 @@ from fc2conv_cli.verification.inputs import (
     usual_cases,
 )
 from fc2conv_cli.verification.noise import movements
-from fc2conv_cli.verification.runner import Model, RunError
+from fc2conv_cli.verification.runner import Model, Port, RunError
 from fc2conv_cli.verification.settings import Settings
+from fc2conv_cli.verification.ties import steps_that_explain
 
 _MORE_IF_QUANTIZED = 4
 """Times as many samples for a quantised model: it rounds most of what a wrong weight does away, in most runs."""
 
+Values = Mapping[str, Any]
 Run = tuple[str, int]
 """A run by its sizes, in words, and the number of its sample."""
 
@@ -69,6 +76,7 @@ class Outcome:
         self.cases.extend(other.cases)
         self.runs += other.runs
         self.failures.extend(other.failures)
+        self.said = tuple(dict.fromkeys((*self.said, *other.said)))
 
     @property
     def ran(self) -> bool:
@@ -143,6 +151,11 @@ class Comparison:
     watch: Stopwatch = field(default_factory=Stopwatch)
 
     def run_all(self) -> Outcome:
+        """Run everything; what numpy would warn of on stderr (overflows, NaN) is measured, and stands in the report."""
+        with np.errstate(all="ignore"):
+            return self._run_all()
+
+    def _run_all(self) -> Outcome:
         """Run the inputs that are given, or else the usual sizes; where the original refuses some, also larger ones."""
         feeding, ports = self.settings.feeding, self.reference.inputs
         if feeding.data is not None:
@@ -150,19 +163,37 @@ class Comparison:
         cases = usual_cases(ports, self.dims)
         refuse_too_large(ports, cases)
         outcome, limit = self._first_that_runs([cases])
+        if limit is not None and not outcome.refusals and (odd := odd_case(ports, self.dims)) is not None:
+            outcome.add(self._run_odd(odd, len(cases), limit))
         if outcome.refusals and dynamic_dims(ports):
             larger, _ = self._first_that_runs(larger_cases(ports, self.dims), limit)
             outcome.add(larger)
         return outcome
 
     def _run_given(self, path: Path) -> Outcome:
-        """Each sample once; all of them are meant, so none may be refused."""
-        outcome = Outcome()
-        for given in given_samples(path, self.reference.inputs):
-            if not self._run_once(given.feeds, {}, outcome, where=f" on {given.label}") and outcome.refusals:
+        """Each sample once, none may be refused. Noise is measured at the first of each shape."""
+        outcome, seen = Outcome(), set()
+        for given in given_samples(path, known_ranks(self.reference.inputs, self.facts)):
+            shapes = tuple(array.shape for array in given.feeds.values())
+            where, first = f" on {given.label}", shapes not in seen
+            seen.add(shapes)
+            if not self._run_once(given.feeds, {}, outcome, where=where, noise=first) and outcome.refusals:
                 problem = f"{self.names.reference} does not run on {given.label}: {outcome.refusals[0][1]}"
                 raise InvalidInputsError(path, problem, hint="Give inputs that it takes.")
         return outcome
+
+    def _run_odd(self, sizes: Sizes, number: int, limit: int) -> Outcome:
+        """One sample; no matter if the original refuses it."""
+        outcome = Outcome()
+        feeds = sample(self.reference.inputs, sizes, self._recipe(limit), (self.settings.seed, number, 0))
+        if self._run_once(feeds, sizes, outcome, noise=True, optional=True):
+            outcome.cases.append(sizes)
+            if outcome.differs:
+                self.runs.differs(sizes, 0)
+        return outcome
+
+    def _recipe(self, limit: int) -> Recipe:
+        return recipe_for(self.facts, self.settings.feeding, limit)
 
     def _first_that_runs(
         self, choices: Iterable[Sequence[Sizes]], limit: int | None = None
@@ -179,7 +210,8 @@ class Comparison:
 
     def _run(self, cases: Sequence[Sizes], limit: int) -> Outcome:
         outcome, feeding, facts = Outcome(), self.settings.feeding, self.facts
-        recipe = recipe_for(facts, feeding, limit)
+        recipe = self._recipe(limit)
+        outcome.said = guesses(self.reference.inputs, recipe)
         total, ran = sum(len(self.runs.at(sizes)) for sizes in cases), 0
         for number, sizes in enumerate(cases):
             for k in self.runs.at(sizes):
@@ -232,19 +264,35 @@ class Comparison:
         except RunError as error:
             outcome.failures.append(f"{self.names.candidate} does not run{where}, {self.names.reference} does: {error}")
             return False
-        found = {name: self.gathered[name].add(value, actual[name], where) for name, value in expected.items()}
+        key = digest(feeds)
+        found = {name: self.gathered[name].add(value, actual[name], where, key) for name, value in expected.items()}
         outcome.differs = outcome.differs or not all(one.agrees for one in found.values())
         outcome.runs += 1
         if noise or any(one.outside for one in found.values()):
-            moves = movements(self.reference, feeds, expected)
-            for name, one in found.items():
-                self.gathered[name].add_noise(moves.get(name), one.outside, expected[name], actual[name])
+            self._add_noise(feeds, expected, actual, found)
         return True
+
+    def _add_noise(
+        self, feeds: Mapping[str, Array], expected: Values, actual: Values, found: Mapping[str, Compared]
+    ) -> None:
+        """How much the original moves by itself there, and whether that explains what jumped."""
+        moves = movements(self.reference, feeds, expected)
+        outside = [name for name, one in found.items() if one.outside]
+        ties = {name: self.gathered[name].tie(expected[name], actual[name]) for name in outside}
+        steps = steps_that_explain(self.reference, feeds, {name: tie for name, tie in ties.items() if tie is not None})
+        for name, one in found.items():
+            self.gathered[name].add_noise(moves, one, (expected[name], actual[name]), steps.get(name))
+
+
+def known_ranks(ports: Sequence[Port], facts: Facts) -> list[Port]:
+    """The inputs, without the rank of 0 that onnxruntime makes up for those that have none in the file."""
+    return [replace(port, shape=None) if port.name in facts.unranked else port for port in ports]
 
 
 def recipe_for(facts: Facts, feeding: Feeding, limit: int) -> Recipe:
     """How the inputs of a model are drawn, integers below a limit where nothing else is known of them."""
-    return Recipe(limit, facts.table_lengths, facts.masks, facts.lengths, feeding.distribution, feeding.ranges)
+    masks = facts.masks, facts.called_masks
+    return Recipe(limit, facts.tables, *masks, facts.lengths, feeding.distribution, feeding.ranges)
 
 
 def _sizes_text(sizes: Sizes) -> str:

@@ -13,6 +13,10 @@ OutputTolerance = tuple[float | None, float | None]
 """atol and rtol of one output; None for what holds for all."""
 
 
+MOST_SAMPLES = 100_000
+"""More is a mistake."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """How to compare.
@@ -51,6 +55,8 @@ class Settings:
         for name, tolerance in (*_named((self.atol, self.rtol)), *named):
             if tolerance is not None and not (tolerance >= 0 and math.isfinite(tolerance)):
                 raise UsageError(f"{name} is {tolerance}", hint="A tolerance is a number from 0 up.")
+        if self.samples > MOST_SAMPLES:
+            raise UsageError(f"samples is {self.samples}", hint=f"At most {MOST_SAMPLES:,}: that takes days.")
         if self.samples < 1:
             raise UsageError(f"samples is {self.samples}", hint="At least 1 is needed to compare anything.")
         if self.seed < 0:
@@ -85,7 +91,10 @@ def parse_tolerances(
 def _by_name(option: str, texts: Sequence[str]) -> dict[str, float]:
     found: dict[str, float] = {}
     for text in texts:
-        name, _, number = text.rpartition("=")
+        name, equals, number = text.rpartition("=")
+        if equals and not name:
+            hint = f"For example {option} logits=1e-4, or {option} 1e-4 for all outputs."
+            raise UsageError(f"{option} {text!r} names no output", hint=hint)
         try:
             tolerance = float(number)
         except ValueError:

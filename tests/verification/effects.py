@@ -21,7 +21,12 @@ TOLERANCES = {"tensor(float)": (1e-5, 1e-5), "tensor(float16)": (1e-3, 5e-3)}
 
 SIZES = (1, 2, 3, 5)
 RUNS = 24
-_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
+_TYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(uint8)": np.uint8,
+    "tensor(bool)": np.bool_,
+}
 
 Feeds = dict[str, np.ndarray]
 
@@ -115,7 +120,8 @@ def _feeds(session: Any) -> list[Feeds]:
 def _drawn(port: Any, sizes: Mapping[str, int], rng: np.random.Generator) -> np.ndarray:
     shape = [d if isinstance(d, int) else sizes[d] for d in port.shape]
     dtype = np.dtype(_TYPES[port.type])
-    drawn = rng.integers(0, 256, shape) if dtype.kind == "u" else rng.standard_normal(shape)
+    most = {"u": 256, "b": 2}.get(dtype.kind)
+    drawn = rng.standard_normal(shape) if most is None else rng.integers(0, most, shape)
     return np.asarray(drawn).astype(dtype)
 
 

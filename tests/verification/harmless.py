@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 from onnx import helper, numpy_helper, version_converter
-from subjects import Subject, layers, save_external
+from subjects import Subject, graphs_of, layers, save_external
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,12 @@ def inner_names(proto: onnx.ModelProto) -> bool:
     def renamed(name: str) -> str:
         return name if name in kept else seen.setdefault(name, f"value_{len(seen)}")
 
-    for node in proto.graph.node:
-        node.input[:] = map(renamed, node.input)
-        node.output[:] = map(renamed, node.output)
-    for each in (*proto.graph.initializer, *proto.graph.value_info):
-        each.name = renamed(each.name)
+    for graph in graphs_of(proto.graph):
+        for node in graph.node:
+            node.input[:] = map(renamed, node.input)
+            node.output[:] = map(renamed, node.output)
+        for each in (*graph.initializer, *graph.value_info, *graph.input, *graph.output):
+            each.name = renamed(each.name)
     return bool(seen)
 
 

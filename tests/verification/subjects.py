@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -120,6 +120,43 @@ def _qdq() -> onnx.ModelProto:
     return model(nodes, [value("x", ["N", 16], FLOAT)], [value("y", ["N", 6], FLOAT)], constants, opset=18)
 
 
+def _affine(source: str, target: str, weight: str, bias: str) -> list[onnx.NodeProto]:
+    return [
+        helper.make_node("MatMul", [source, weight], [f"{target}_m"], name=f"fc_{target}"),
+        helper.make_node("Add", [f"{target}_m", bias], [target]),
+    ]
+
+
+def _branches() -> onnx.ModelProto:
+    """A layer in each branch of an If, and one behind it."""
+    bodies = [
+        helper.make_graph(_affine("x", name, f"w{k}", f"b{k}"), name, [], [value(name, ["N", 8])])
+        for k, name in enumerate(("yes", "no"))
+    ]
+    chosen = helper.make_node("If", ["c"], ["h"], then_branch=bodies[0], else_branch=bodies[1])
+    nodes = [chosen, helper.make_node("Tanh", ["h"], ["t"]), *_affine("t", "y", "w2", "b2")]
+    constants = {f"w{k}": random((8, 8), seed=k) for k in range(3)} | {f"b{k}": random((8,), seed=k) for k in range(3)}
+    inputs = [value("x", ["N", 8]), value("c", [], TensorProto.BOOL)]
+    return model(nodes, inputs, [value("y", ["N", 8])], constants)
+
+
+def _loop() -> onnx.ModelProto:
+    """A layer that is run three times over."""
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["go"], ["on"]),
+            *_affine("h", "a", "w", "b"),
+            helper.make_node("Tanh", ["a"], ["next"]),
+        ],
+        "body",
+        [value("k", [], TensorProto.INT64), value("go", [], TensorProto.BOOL), value("h", ["N", 8])],
+        [value("on", [], TensorProto.BOOL), value("next", ["N", 8])],
+    )
+    loop = helper.make_node("Loop", ["trips", "", "x"], ["y"], body=body)
+    constants = {"trips": np.array(3), "w": random((8, 8)), "b": random((8,))}
+    return model([loop], [value("x", ["N", 8])], [value("y", ["N", 8])], constants)
+
+
 def _sample(name: str) -> Callable[[Path], onnx.ModelProto]:
     return lambda _: onnx.load(SAMPLES / f"{name}.onnx")
 
@@ -144,6 +181,8 @@ BUILDERS: dict[str, Callable[[Path], onnx.ModelProto]] = {
     "qlinear": lambda _: _qlinear(),
     "qdq": lambda _: _qdq(),
     "digits_cnn_int8": _quantised_digits,
+    "branches": lambda _: _branches(),
+    "loop": lambda _: _loop(),
 }
 """Each makes the original, with a folder for what it needs on the way. The first eight are in `sample_models/`."""
 
@@ -162,20 +201,43 @@ def prepare(name: str, folder: Path) -> Subject:
     return Subject(name, original, folder / "converted.onnx")
 
 
+def graphs_of(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """A graph and those in its nodes."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from graphs_of(attribute.g)
+
+
+def nodes_of(proto: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """The nodes of all graphs."""
+    return [node for graph in graphs_of(proto.graph) for node in graph.node]
+
+
+def graph_of(proto: onnx.ModelProto, name: str) -> onnx.GraphProto:
+    """The graph in which a value is made."""
+    return next(g for g in graphs_of(proto.graph) if any(name in node.output for node in g.node))
+
+
 def layers(proto: onnx.ModelProto) -> list[onnx.NodeProto]:
     """The convolutions that fc2conv wrote."""
     made = ("Conv", "QLinearConv", "ConvInteger")
-    return [n for n in proto.graph.node if n.op_type in made and any(p.key == "fc2conv.from" for p in n.metadata_props)]
+    return [n for n in nodes_of(proto) if n.op_type in made and any(p.key == "fc2conv.from" for p in n.metadata_props)]
 
 
 def array_of(proto: onnx.ModelProto, name: str) -> np.ndarray:
     """A copy of an initializer."""
-    return numpy_helper.to_array(next(t for t in proto.graph.initializer if t.name == name)).copy()
+    return numpy_helper.to_array(next(t for t in _initializers(proto) if t.name == name)).copy()
 
 
 def has_initializer(proto: onnx.ModelProto, name: str) -> bool:
     """Whether there is one of that name."""
-    return any(t.name == name for t in proto.graph.initializer)
+    return any(t.name == name for t in _initializers(proto))
+
+
+def _initializers(proto: onnx.ModelProto) -> list[onnx.TensorProto]:
+    return [tensor for graph in graphs_of(proto.graph) for tensor in graph.initializer]
 
 
 def save_external(proto: onnx.ModelProto, path: Path, data: str) -> Path:

@@ -8,8 +8,8 @@ from fc2conv_cli.verification.changes import Changes
 
 def changes(*outputs: object) -> Changes:
     found = Changes()
-    for output in outputs:
-        found.add({"": np.asarray(output)})
+    for i, output in enumerate(outputs):
+        found.add({"": np.asarray(output)}, bytes([i]))
     return found
 
 

@@ -2,103 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from helpers import INT64, SAMPLES, converted, gemm, matmul, model, random, save, value
+from helpers import INT64, converted, gemm, matmul, model, random, save, value
 from onnx import TensorProto, helper, numpy_helper
 
 from fc2conv_cli import Settings, errors, verify
+from fc2conv_cli.verification.feeding import Feeding
 from fc2conv_cli.verification.report import VerifyReport
-
-
-def initializer(proto: onnx.ModelProto, suffix: str) -> onnx.TensorProto:
-    return next(t for t in proto.graph.initializer if t.name.endswith(suffix))
-
-
-def change(proto: onnx.ModelProto, suffix: str, how: Callable[[np.ndarray], np.ndarray]) -> None:
-    tensor = initializer(proto, suffix)
-    array = np.ascontiguousarray(how(numpy_helper.to_array(tensor).copy()))
-    tensor.CopyFrom(numpy_helper.from_array(array.astype(np.float32), tensor.name))
-
-
-def one_weight(array: np.ndarray) -> np.ndarray:
-    array.flat[np.abs(array).argmax()] *= 1.01
-    return array
-
-
-def swapped(array: np.ndarray) -> np.ndarray:
-    array[[0, 1]] = array[[1, 0]]
-    return array
-
-
-def no_bias(proto: onnx.ModelProto) -> None:
-    del next(n for n in proto.graph.node if n.op_type == "Conv" and len(n.input) > 2).input[2:]
-
-
-def rename_output(proto: onnx.ModelProto) -> None:
-    old = proto.graph.output[0].name
-    for node in proto.graph.node:
-        node.output[:] = ["renamed" if name == old else name for name in node.output]
-    proto.graph.output[0].name = "renamed"
-
-
-def retype_output(proto: onnx.ModelProto) -> None:
-    name = proto.graph.output[0].name
-    proto.graph.node.append(helper.make_node("Cast", [f"{name}_f"], [name], to=TensorProto.DOUBLE))
-    for node in proto.graph.node[:-1]:
-        node.output[:] = [f"{name}_f" if n == name else n for n in node.output]
-    proto.graph.output[0].type.tensor_type.elem_type = TensorProto.DOUBLE
-
-
-def freeze_batch(proto: onnx.ModelProto) -> None:
-    for v in (*proto.graph.input, *proto.graph.output):
-        v.type.tensor_type.shape.dim[0].dim_value = 1
-
-
-MUTANTS: dict[str, Callable[[onnx.ModelProto], None]] = {
-    "one weight off by 1 %": lambda p: change(p, "linear.weight", one_weight),
-    "two output channels swapped": lambda p: change(p, "linear.weight", swapped),
-    "kernel flipped": lambda p: change(p, "linear.weight", lambda a: a[:, :, ::-1, ::-1]),
-    "kernel transposed": lambda p: change(p, "linear.weight", lambda a: a.transpose(0, 1, 3, 2)),
-    "input channels reversed": lambda p: change(p, "linear.weight", lambda a: a[:, ::-1]),
-    "bias missing": no_bias,
-    "bias negated": lambda p: change(p, "linear.bias", lambda a: -a),
-    "bias of a neighbour": lambda p: change(p, "linear.bias", lambda a: np.roll(a, 1)),
-    "NaN weight": lambda p: change(p, "linear.weight", lambda a: np.where(a == a.max(), np.nan, a)),
-    "output renamed": rename_output,
-    "output retyped": retype_output,
-    "batch frozen": freeze_batch,
-}
-
-
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    folder = tmp_path_factory.mktemp("digits")
-    path, _ = converted(onnx.load(SAMPLES / "digits_cnn.onnx"), folder)
-    return folder / "model.onnx", path
-
-
-@pytest.mark.parametrize("name", MUTANTS)
-def test_a_broken_conversion_does_not_pass(digits: tuple[Path, Path], tmp_path: Path, name: str) -> None:
-    original, right = digits
-    proto = onnx.load(right)
-    MUTANTS[name](proto)
-    report = verify(original, save(proto, tmp_path / "mutant.onnx"))
-    assert not report.passed
-
-
-def test_the_right_conversion_passes(digits: tuple[Path, Path]) -> None:
-    report = verify(*digits)
-    assert report.passed
-    assert report.runs == 8
-    (output,) = report.outputs
-    assert output.worst is not None
-    assert 0 < output.worst.max_relative < 1e-5
-    assert verify(*digits) == report  # seeded
 
 
 def pair(tmp_path: Path, ours: onnx.ModelProto, theirs: onnx.ModelProto, **settings: object) -> VerifyReport:
@@ -119,6 +33,38 @@ def test_wrong_at_one_size_only(tmp_path: Path) -> None:
     assert not report.passed
     assert report.outputs[0].worst is not None
     assert report.outputs[0].worst.max_abs == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("axis", "size"), [(0, 5), (1, 7)])
+def test_wrong_at_a_size_that_is_seldom(tmp_path: Path, axis: int, size: int) -> None:
+    def added(at: int) -> onnx.ModelProto:
+        nodes = [
+            helper.make_node("Shape", ["x"], ["s"], start=axis, end=axis + 1),
+            helper.make_node("Equal", ["s", "at"], ["e"]),
+            helper.make_node("Cast", ["e"], ["f"], to=1),
+            helper.make_node("Add", ["x", "f"], ["y"]),
+        ]
+        return model(nodes, [value("x", ["N", "S", 4])], [value("y", ["N", "S", 4])], {"at": np.array([at])})
+
+    report = pair(tmp_path, added(-1), added(size))
+    assert not report.passed
+    assert report.cases[-1] == {"N": 5, "S": 7}
+    assert pair(tmp_path, added(-1), added(size), feeding=Feeding(dims={"N": (2,), "S": (2,)})).passed
+
+
+def test_sizes_that_only_that_run_takes_do_not_matter(tmp_path: Path) -> None:
+    """A table of four positions: no sequence is longer."""
+    nodes = [
+        helper.make_node("Shape", ["x"], ["s"], start=0, end=1),
+        helper.make_node("Slice", ["table", "zero", "s"], ["rows"]),
+        helper.make_node("Add", ["x", "rows"], ["y"]),
+    ]
+    constants = {"table": random((4, 3)), "zero": np.array([0])}
+    four = model(nodes, [value("x", ["S", 3])], [value("y", ["S", 3])], constants)
+    report = pair(tmp_path, four, four)
+    assert report.passed
+    assert report.notes == ()
+    assert report.cases == ({"S": 1}, {"S": 3})
 
 
 def test_another_order_of_outputs_or_inputs_fails(tmp_path: Path) -> None:
@@ -235,7 +181,7 @@ def test_indices_stay_in_their_table(tmp_path: Path) -> None:
     nodes = [helper.make_node("Gather", ["table", "ids"], ["e"]), helper.make_node("MatMul", ["e", "w"], ["y"])]
     constants = {"table": random((3, 4)), "w": random((4, 3))}
     proto = model(nodes, [value("ids", ["N", "S"], INT64)], [value("y", ["N", "S", 3])], constants)
-    assert pair(tmp_path, proto, proto).runs == 16
+    assert pair(tmp_path, proto, proto).runs == 17
 
 
 def test_tolerances_and_samples_are_the_users(tmp_path: Path) -> None:

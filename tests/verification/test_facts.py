@@ -27,7 +27,7 @@ def test_the_tables_that_integers_look_up(tmp_path: Path) -> None:
     inputs = [value("ids", ["N"], INT64), value("kinds", ["N"], INT64), value("classes", ["N"], INT64)]
     outputs = [value("e", None), value("k", None), value("hot", None, INT64)]
     path = save(model(nodes, inputs, outputs, constants), tmp_path / "m.onnx")
-    assert facts_of(path).table_lengths == {"ids": 5, "kinds": 2, "classes": 3}
+    assert facts_of(path).tables == {"ids": (0, 4), "kinds": (0, 1), "classes": (0, 2)}
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,8 @@ def test_masks_are_known_by_what_is_done_with_them(tmp_path: Path) -> None:
     inputs = [value(name, ["N"], INT64) for name in ("kept", "shown", "attention_mask", "count")]
     constants = {"one": np.array(1, np.float32), "zero": np.array(0, np.float32)}
     path = save(model(nodes, inputs, [value(n, None) for n in "yzuv"], constants), tmp_path / "m.onnx")
-    assert facts_of(path).masks == {"kept", "shown", "attention_mask"}
+    assert facts_of(path).masks == {"kept", "shown"}
+    assert facts_of(path).called_masks == {"attention_mask"}
 
 
 def test_lengths_of_sequences(tmp_path: Path) -> None:
@@ -95,3 +96,29 @@ def test_lengths_of_sequences(tmp_path: Path) -> None:
     path = save(model(nodes, inputs, [value("y", None)], weights), tmp_path / "m.onnx")
     assert facts_of(path).lengths == {"steps": "T"}
     assert verify(path, path).passed
+
+
+def test_float16_that_no_number_passes_through_does_not_loosen(tmp_path: Path) -> None:
+    """The size of a float16 value, and 0 and 1 stored in it, are exact."""
+    nodes = [
+        helper.make_node("Cast", ["x"], ["h"], to=FLOAT16), helper.make_node("Shape", ["h"], ["s"]),
+        helper.make_node("Reshape", ["x", "s"], ["sized"]),
+        helper.make_node("Greater", ["x", "zero"], ["g"]), helper.make_node("Cast", ["g"], ["gh"], to=FLOAT16),
+        helper.make_node("Cast", ["gh"], ["gf"], to=1), helper.make_node("Mul", ["x", "gf"], ["masked"]),
+        helper.make_node("Cast", ["gf"], ["again"], to=FLOAT16), helper.make_node("Cast", ["again"], ["passed"], to=1),
+    ]  # fmt: skip
+    outputs = [value("sized", ["N", 4]), value("masked", ["N", 4]), value("passed", ["N", 4])]
+    proto = model(nodes, [value("x", ["N", 4])], outputs, {"zero": np.float32(0).reshape(())})
+    path = save(proto, tmp_path / "m.onnx")
+    # A cast of floats counts, whatever stands in them: that is not followed.
+    assert facts_of(path).coarsest_floats == {"sized": "float32", "masked": "float32", "passed": "float16"}
+
+
+def test_outputs_that_are_chosen(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("ArgMax", ["x"], ["a"], axis=1), helper.make_node("Identity", ["a"], ["index"]),
+        helper.make_node("Round", ["x"], ["r"]), helper.make_node("Cast", ["r"], ["number"], to=INT64),
+    ]  # fmt: skip
+    outputs = [value("index", ["N", 1], INT64), value("number", ["N", 4], INT64)]
+    path = save(model(nodes, [value("x", ["N", 4])], outputs), tmp_path / "m.onnx")
+    assert facts_of(path).chosen == {"index"}

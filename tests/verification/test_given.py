@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import matmul, random, save
-from onnx import numpy_helper
+from helpers import matmul, model, random, save, value
+from onnx import TensorProto, helper, numpy_helper
 
 from fc2conv_cli import Settings, convert, verify
 from fc2conv_cli.errors import InvalidInputsError
@@ -78,8 +79,12 @@ def test_what_is_no_array_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         given_samples(empty, [X])
     for name, content in (("text.npz", b"hello"), ("cut.npz", b"PK\x03\x04"), ("bad.npy", pickle.dumps(_Evil()))):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(InvalidInputsError, match="numpy cannot read it"):
+        with pytest.raises(InvalidInputsError, match=r"numpy cannot read it|is neither \.npz nor \.npy"):
             given_samples(tmp_path / name, [X])
+    np.save(tmp_path / "objects.npy", np.array([_Evil()]), allow_pickle=True)
+    with pytest.raises(InvalidInputsError, match="holds Python objects") as caught:
+        given_samples(tmp_path / "objects.npy", [X])
+    assert "allow_pickle" not in str(caught.value)
     np.save(tmp_path / "one.npy", random((3, 4)))
     with pytest.raises(InvalidInputsError, match="holds one array"):
         given_samples(tmp_path / "one.npy", [X, IDS])
@@ -105,3 +110,43 @@ def test_an_input_that_the_original_refuses(tmp_path: Path) -> None:
     np.savez(tmp_path / "in.npz", x=random((3, 2, 5)))
     with pytest.raises(InvalidInputsError, match="has shape"):
         verify(path, path, settings=Settings(feeding=Feeding(tmp_path / "in.npz")))
+
+
+def test_another_byte_order_is_taken(tmp_path: Path) -> None:
+    x = random((3, 4))
+    np.savez(tmp_path / "in.npz", x=x.astype(">f4"))
+    np.save(tmp_path / "in.npy", x.astype(">f4"))
+    for name in ("in.npz", "in.npy"):
+        (only,) = given_samples(tmp_path / name, [X])
+        assert only.feeds["x"].dtype.isnative
+        np.testing.assert_array_equal(only.feeds["x"], x)
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3), (2, 1, 3)])
+def test_an_input_of_unknown_rank_takes_any(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    proto = model([helper.make_node("Relu", ["x"], ["y"])], [value("x", [1])], [value("y", [1])])
+    for port in (proto.graph.input[0], proto.graph.output[0]):
+        port.type.tensor_type.ClearField("shape")
+    path = save(proto, tmp_path / "model.onnx")
+    np.savez(tmp_path / "in.npz", x=np.ones(shape, np.float32))
+    settings = Settings(feeding=Feeding(tmp_path / "in.npz"))
+    assert verify(path, path, settings=settings).passed
+
+
+def test_inputs_that_repeat_themselves_blame_no_output(tmp_path: Path) -> None:
+    path = save(matmul(["N", 4], random((4, 3))), tmp_path / "model.onnx")
+    np.savez(tmp_path / "in.npz", x=np.ones((5, 2, 4), np.float32))
+    report = verify(path, path, settings=Settings(feeding=Feeding(tmp_path / "in.npz")))
+    assert report.outputs[0].notes == ()
+
+
+def test_overflows_are_no_warnings(tmp_path: Path) -> None:
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"])]
+    ports = [value("x", [2, 4], TensorProto.DOUBLE)], [value("y", [2, 3], TensorProto.DOUBLE)]
+    weight = random((4, 3)).astype(np.float64) * 1e307
+    ours, theirs = (
+        save(model(nodes, *ports, {"w": w}), tmp_path / f"{i}.onnx") for i, w in enumerate((weight, -weight))
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert not verify(ours, theirs, per_layer=True).passed

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from fc2conv_cli.errors import UsageError
 from fc2conv_cli.frontends.input_specs import InputSpec
 from fc2conv_cli.verification.feeding import Range
-from fc2conv_cli.verification.inputs import Recipe, dims_of, dynamic_dims, larger_cases, sample, usual_cases
+from fc2conv_cli.verification.inputs import Recipe, dims_of, dynamic_dims, guesses, larger_cases, sample, usual_cases
 from fc2conv_cli.verification.runner import Port
 
 X = Port("x", "tensor(float)", ("N", 4, "S"))
@@ -36,7 +38,7 @@ def test_equal_seeds_give_equal_inputs() -> None:
 
 
 def test_integers_stay_below_the_table_that_they_look_up() -> None:
-    drawn = sample([IDS], {"N": 50, "ids[1]": 4}, Recipe(tables={"ids": 5}), (0,))["ids"]
+    drawn = sample([IDS], {"N": 50, "ids[1]": 4}, Recipe(tables={"ids": (0, 4)}), (0,))["ids"]
     assert set(drawn.ravel().tolist()) == set(range(5))
 
 
@@ -73,7 +75,7 @@ def test_distributions(distribution: str, values: set[float]) -> None:
 
 
 def test_ranges_hold_for_floats_and_integers() -> None:
-    recipe = Recipe(tables={"ids": 5}, ranges={"x": Range(2, 3), "ids": Range(-2, 1)})
+    recipe = Recipe(tables={"ids": (0, 4)}, ranges={"x": Range(2, 3), "ids": Range(-2, 1)})
     drawn = sample([X, IDS], {"N": 50, "S": 3, "ids[1]": 4}, recipe, (0,))
     assert 2 <= drawn["x"].min() < drawn["x"].max() <= 3
     assert set(drawn["ids"].ravel().tolist()) == {-2, -1, 0, 1}
@@ -100,3 +102,32 @@ def test_shapes_of_single_inputs_give_sizes_to_dims() -> None:
             dims_of([spec], [X])
     with pytest.raises(UsageError, match="does not fit"):
         dims_of([InputSpec("x", (2, 4, 1)), InputSpec("ids", (3, 1), "int64")], [X, IDS])
+
+
+def test_bounds_of_integers_are_whole() -> None:
+    for bounds in (Range(0.5, 9), Range(0, 9.5)):
+        with pytest.raises(UsageError, match=r"int64, and not whole"):
+            sample([IDS], {"N": 1, "ids[1]": 1}, Recipe(ranges={"ids": bounds}), (0,))
+
+
+def test_guesses_are_said() -> None:
+    ports = [Port(name, "tensor(int64)", ("N",)) for name in ("ids", "rows", "kept", "mask", "steps", "given")]
+    ports += [Port("pixels", "tensor(uint8)", ("N",)), Port("on", "tensor(bool)", ("N",)), X]
+    known = Recipe(
+        tables={"rows": (0, 4)},
+        masks={"kept"},
+        called_masks={"mask"},
+        lengths={"steps": 3},
+        ranges={"given": Range(0, 1)},
+    )
+    assert guesses(ports, known) == (
+        "input 'ids' is drawn from 0..9; --range ids:LO..HI gives another range",
+        "input 'mask' is drawn from 0..1, as a mask, because of its name; --range mask:LO..HI gives another range",
+    )
+    fewer = guesses(ports, replace(known, limit=2))
+    assert [said.split(";")[0] for said in fewer] == [
+        "input 'ids' is drawn from 0..1",
+        "input 'rows' is drawn from 0..1",
+        "input 'mask' is drawn from 0..1, as a mask, because of its name",
+        "input 'pixels' is drawn from 0..1",
+    ]

@@ -10,6 +10,7 @@ from helpers import matmul, model, random, save, value
 from onnx import TensorProto, helper
 
 from fc2conv_cli import Settings, verify
+from fc2conv_cli.verification.feeding import Feeding
 from fc2conv_cli.verification.measures import ulp_distance
 from fc2conv_cli.verification.noise import moved, movements, noise_floor
 from fc2conv_cli.verification.runner import Runner
@@ -75,7 +76,51 @@ def test_no_float_goes_in(tmp_path: Path) -> None:
         for i, table in enumerate((random((5, 4)), random((5, 4), seed=9)))
     )
     (output,) = verify(ours, theirs).outputs
-    assert (output.verdict, output.noise) == ("different", None)
+    assert (output.verdict, output.noise, output.excess) == ("different", None, None)
+    assert any("its noise is not known" in note for note in output.notes)
+
+
+@pytest.mark.parametrize("shift", [0.002, 0.01])
+def test_what_is_shown_is_what_the_verdict_goes_by(tmp_path: Path, shift: float) -> None:
+    ours, theirs = (save(wave(s), tmp_path / f"{s}.onnx") for s in (0, shift))
+    report = verify(ours, theirs)
+    (output,) = report.outputs
+    assert output.verdict == "ill-conditioned"
+    shown = f"{output.excess:.2g}"
+    row = next(line.split() for line in str(report).splitlines() if line.startswith("y "))
+    assert row[5] == shown
+    assert f"by no more than {shown} times" in str(report)
+
+
+def test_within_tolerance_it_is_the_largest_of_the_runs(tmp_path: Path) -> None:
+    ours, theirs = (
+        save(matmul(["N", 8], random((8, 4)) * f), tmp_path / f"{f}.onnx") for f in (1, np.float32(1 + 2e-7))
+    )
+    (output,) = verify(ours, theirs).outputs
+    assert output.passed
+    assert output.noise is not None
+    assert output.excess is not None
+    assert 0 < output.excess <= output.worst.max_abs / output.noise * 20
+
+
+def test_noise_is_measured_on_given_inputs_of_each_shape(tmp_path: Path) -> None:
+    path = save(matmul(["N", 8], random((8, 4))), tmp_path / "m.onnx")
+    np.savez(tmp_path / "in.npz", x=random((3, 2, 8)))
+    (output,) = verify(path, path, settings=Settings(feeding=Feeding(tmp_path / "in.npz"))).outputs
+    assert output.noise is not None
+    assert output.noise > 0
+    assert output.excess == 0
+
+
+def test_elementwise_noise_is_asked_where_an_element_is_outside(tmp_path: Path) -> None:
+    def two(small: float) -> onnx.ModelProto:
+        nodes = [helper.make_node("Mul", ["x", "k"], ["y"])]
+        return model(nodes, [value("x", ["N", 2])], [value("y", ["N", 2])], {"k": np.array([1e6, small], np.float32)})
+
+    ours, theirs = (save(two(k), tmp_path / f"{k}.onnx") for k in (1e-3, 1.1e-3))
+    assert verify(ours, theirs).passed  # beside a million, as a whole
+    settings = Settings(elementwise=True, accept_ill_conditioned=True)
+    assert verify(ours, theirs, settings=settings).outputs[0].verdict == "different"
 
 
 def test_noise_of_one_channel_excuses_nothing_in_another(tmp_path: Path) -> None:

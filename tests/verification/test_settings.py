@@ -1,7 +1,12 @@
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
+import pytest
+from helpers import INT64, model, save, value
+from onnx import helper
+
+from fc2conv_cli import verify
 from fc2conv_cli.errors import UsageError
 from fc2conv_cli.verification.settings import Settings, parse_tolerances
 
@@ -28,3 +33,21 @@ def test_what_cannot_be_read(atols: list[str], message: str) -> None:
 def test_a_negative_tolerance_of_one_output() -> None:
     with pytest.raises(UsageError, match="rtol of output 'y' is -1"):
         Settings(outputs={"y": (None, -1.0)})
+
+
+def test_a_tolerance_that_names_nothing() -> None:
+    with pytest.raises(UsageError, match="'=1e-4' names no output"):
+        parse_tolerances(["=1e-4"], [])
+
+
+def test_more_samples_than_anybody_waits_for() -> None:
+    with pytest.raises(UsageError, match="samples is 1000000000"):
+        Settings(samples=10**9)
+
+
+def test_a_tolerance_for_an_output_that_must_be_equal(tmp_path: Path) -> None:
+    node = helper.make_node("ArgMax", ["x"], ["k"], axis=1)
+    path = save(model([node], [value("x", ["N", 4])], [value("k", ["N", 1], INT64)]), tmp_path / "m.onnx")
+    with pytest.raises(UsageError, match="output 'k' is int64, which must be equal"):
+        verify(path, path, settings=Settings(outputs={"k": (5.0, None)}))
+    assert verify(path, path, settings=Settings(atol=5.0)).passed
