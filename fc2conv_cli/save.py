@@ -1,8 +1,9 @@
 """Writes a model so that at no moment half a file stands where a whole one is expected.
 
 Everything is written into a temporary folder beside the target, checked and verified there, and renamed at the very
-end: the data file first, then the model, which is what makes the data file count. A process that is killed leaves at
-most that hidden folder.
+end: the data file first, then the model, which is what makes the data file count. A process that is interrupted leaves
+nothing; one that is killed (SIGKILL) that hidden folder and a hidden file of that name, or, between the two renames,
+a data file that no model reads.
 """
 
 from __future__ import annotations
