@@ -75,7 +75,8 @@ def _steps(view: View) -> tuple[Step, ...]:
         ways.append(first)
     if (last := _transpose_last(view)) is not None:
         ways.append(last)
-    return tuple(min(ways, key=cost))
+    best: Sequence[Step] = min(ways, key=cost)
+    return tuple(best)
 
 
 def regroup(source: Shape, target: Shape) -> list[Step]:
