@@ -70,13 +70,13 @@ def steps(view: View) -> list[Step]:
 def _steps(view: View) -> tuple[Step, ...]:
     if view.moves_nothing:
         return tuple(regroup(view.source_shape, view.target_shape))
-    ways = [_through_blocks(view)]
+    ways: list[Sequence[Step]] = [_through_blocks(view)]
     if (first := _transpose_first(view)) is not None:
         ways.append(first)
     if (last := _transpose_last(view)) is not None:
         ways.append(last)
-    cheapest = min(ways, key=cost)
-    return tuple(cheapest)
+    best: Sequence[Step] = min(ways, key=cost)
+    return tuple(best)
 
 
 def regroup(source: Shape, target: Shape) -> list[Step]:
