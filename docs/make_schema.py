@@ -191,6 +191,12 @@ DEFINITIONS: Schema = {
         bytes_moved=said(SIZE, "By the Transposes; a sum of products where dims are symbolic."),
     ),
     "stretch": record("A part of the graph that stays in 4-D.", layers=TEXTS, nodes=TEXTS),
+    "weight_bytes": record(
+        "Bytes of weights written: as they are in the original, in another order, computed.",
+        copied=COUNT,
+        rearranged=COUNT,
+        made=COUNT,
+    ),
     "interface_change": record(
         "An input or output that is 4-D now.", kind={"enum": ["input", "output"]}, name=TEXT, before=SIZES, after=SIZES
     ),
@@ -210,6 +216,7 @@ PLAN = {
     "stretches": array(ref("stretch")),
     "interface": array(ref("interface_change")),
     "notes": TEXTS,
+    "seconds": said({"type": "object", "additionalProperties": {"type": "number"}}, "By stage."),
 }
 
 
@@ -252,7 +259,7 @@ def conversion() -> Schema:
         failed=or_null(TEXT),
         export=or_null(TEXT),
         verification=or_null(ref("verification")),
-        seconds={"type": "object", "additionalProperties": {"type": "number"}},
+        weight_bytes=said(or_null(ref("weight_bytes")), "Null if no file was written."),
         **PLAN,
     )
 

@@ -270,7 +270,7 @@ def _write(text: str, output_file: Path | None) -> None:
     write(output_file, text)
 
 
-_OBJECTS_BETWEEN_COLLECTIONS = 100_000
+_OBJECTS_BETWEEN_COLLECTIONS = 1_000_000
 
 
 def main() -> NoReturn:

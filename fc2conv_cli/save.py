@@ -157,8 +157,9 @@ def draft(
     try:
         try:
             unchanged = None if external else unchanged
-            with (watch or Stopwatch())("save"):
-                written = _written(model, folder / target.name, target, external, unchanged, share)
+            watch = watch or Stopwatch()
+            with watch("save"):
+                written = _written(model, folder / target.name, target, external, unchanged, share, watch)
                 if share:
                     write_trial(written.final, trial, written.data)
                     written = replace(written, path=trial)
@@ -171,9 +172,12 @@ def draft(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _written(model: ir.Model, path: Path, target: Path, external: bool, unchanged: Path | None, share: bool) -> Draft:
+def _written(
+    model: ir.Model, path: Path, target: Path, external: bool, unchanged: Path | None, share: bool, watch: Stopwatch
+) -> Draft:
     """Write everything into the temporary folder."""
-    traffic = Traffic()
+    whole = sum(tensor.nbytes for tensor in _tensors(model) if tensor is not None)
+    traffic = Traffic(told=lambda written: watch.done(min(written / whole, 1.0) if whole else 1.0))
     if unchanged is not None:
         shutil.copyfile(unchanged, path)
         return Draft(path, None, path, Traffic(copied=path.stat().st_size))

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 import numpy as np
@@ -21,12 +21,18 @@ import onnx_ir as ir
 from fc2conv_cli.weights import Place, Rearranged, mapped, place_of
 
 _BLOCK = 2**23
+_KERNEL_BLOCK = 2**26
+"""The system copies as much at once, so that a progress bar moves."""
 _CACHE_LINE = 64
 _NO_KERNEL_COPY = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EXDEV}
 """What a system says that cannot copy between these two files by itself."""
 
 Array = npt.NDArray[np.generic]
 Bytes = npt.NDArray[np.uint8]
+
+
+def _nobody(written: int) -> None:
+    pass
 
 
 @dataclass
@@ -37,11 +43,25 @@ class Traffic:
         copied: As they are in the original.
         rearranged: In another order.
         made: Computed, or of a tensor that is in memory.
+        told: Told after every block how many bytes were written in all.
     """
 
     copied: int = 0
     rearranged: int = 0
     made: int = 0
+    told: Callable[[int], None] = field(default=_nobody, compare=False, repr=False)
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """Copied, rearranged and made."""
+        return self.copied, self.rearranged, self.made
+
+    def add(self, *, copied: int = 0, rearranged: int = 0, made: int = 0) -> None:
+        """Count what was written."""
+        self.copied += copied
+        self.rearranged += rearranged
+        self.made += made
+        self.told(self.copied + self.rearranged + self.made)
 
 
 def write(tensor: ir.TensorProtocol, file: BinaryIO, traffic: Traffic) -> None:
@@ -51,21 +71,20 @@ def write(tensor: ir.TensorProtocol, file: BinaryIO, traffic: Traffic) -> None:
         OSError: The disk is full, or the source is shorter than it was.
     """
     if (place := place_of(tensor)) is not None:
-        _copy(place, file)
-        traffic.copied += place.nbytes
+        _copy(place, file, traffic)
     elif isinstance(tensor, Rearranged) and tensor.dtype.bitwidth in _DTYPES and tensor.size:
         for block in _rearranged(tensor):
             file.write(block.data)
-        traffic.rearranged += tensor.nbytes
+            traffic.add(rearranged=block.nbytes)
     else:
         file.write(tensor.tobytes())
-        traffic.made += tensor.nbytes
+        traffic.add(made=tensor.nbytes)
 
 
-def _copy(place: Place, file: BinaryIO) -> None:
+def _copy(place: Place, file: BinaryIO, traffic: Traffic) -> None:
     with place.path.open("rb", buffering=0) as source:
         file.flush()
-        done = _copy_in_kernel(source.fileno(), file.fileno(), place, file.tell())
+        done = _copy_in_kernel(source.fileno(), file.fileno(), place, file.tell(), traffic)
         file.seek(done, os.SEEK_CUR)
         source.seek(place.offset + done)
         while done < place.nbytes:
@@ -74,15 +93,17 @@ def _copy(place: Place, file: BinaryIO) -> None:
                 raise OSError(f"{place.path} is shorter than it was")
             file.write(block)
             done += len(block)
+            traffic.add(copied=len(block))
 
 
-def _copy_in_kernel(source: int, target: int, place: Place, at: int) -> int:
+def _copy_in_kernel(source: int, target: int, place: Place, at: int, traffic: Traffic) -> int:
     """Copy as much as the system does by itself, and return how much that is."""
     done = 0
     copy_file_range = getattr(os, "copy_file_range", None)  # Linux
     while copy_file_range is not None and done < place.nbytes:
         try:
-            count = copy_file_range(source, target, place.nbytes - done, place.offset + done, at + done)
+            most = min(_KERNEL_BLOCK, place.nbytes - done)
+            count = copy_file_range(source, target, most, place.offset + done, at + done)
         except OSError as error:
             if error.errno not in _NO_KERNEL_COPY:
                 raise
@@ -90,6 +111,7 @@ def _copy_in_kernel(source: int, target: int, place: Place, at: int) -> int:
         if not count:
             break
         done += count
+        traffic.add(copied=count)
     return done
 
 

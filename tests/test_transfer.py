@@ -155,3 +155,18 @@ def test_releasing_leaves_the_tensor_readable(tmp_path: Path) -> None:
     del kept
     release(tensor)
     np.testing.assert_array_equal(tensor.numpy(), same.numpy())
+
+
+def test_what_is_written_is_told_block_by_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "_BLOCK", 256)
+    monkeypatch.setattr(transfer, "_KERNEL_BLOCK", 256)
+    told: list[int] = []
+    traffic = Traffic(told=told.append)
+    source, _ = in_file(tmp_path / "w", ir.DataType.FLOAT, (16, 16))
+    view = View.transpose(shape_of((16, 16)), (1, 0))
+    with (tmp_path / "out").open("wb") as file:
+        write(source, file, traffic)
+        write(Rearranged(source, view, [16, 16]), file, traffic)
+        write(ir.tensor(np.zeros(4, np.float32)), file, traffic)
+    assert traffic.counts == (1024, 1024, 16)
+    assert told == [*range(256, 2049, 256), 2064]

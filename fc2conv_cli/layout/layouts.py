@@ -46,6 +46,8 @@ def broadcast(layout: Layout, shape: Shape) -> Layout | None:
         shape: The operand's shape; its axes align with the last axes of the value.
     """
     full = layout.source_shape
+    if shape == full:
+        return layout
     if len(shape) > len(full):
         return None
     source: list[Axis] = []

@@ -23,7 +23,7 @@ from fc2conv_cli.pipeline.comparison import compared, unsettled_notes
 from fc2conv_cli.pipeline.inspection import preview
 from fc2conv_cli.pipeline.opening import with_inputs, with_shapes
 from fc2conv_cli.pipeline.places import check_places, keep_export, keep_failed, target_of
-from fc2conv_cli.pipeline.records import ConversionReport
+from fc2conv_cli.pipeline.records import ConversionReport, WeightBytes
 from fc2conv_cli.pipeline.rewriting import notes_before, rewrite
 from fc2conv_cli.save import Draft, check_target, draft, external_files
 from fc2conv_cli.sharing import check_sharing, sharing_notes
@@ -169,6 +169,7 @@ class _Conversion:
                     failed = keep_failed(written, target) if keeps_failed and not found.agrees else None
                     return replace(report, status="different", failed=failed)
             written.publish(target, in_use)
+            report = replace(report, written=WeightBytes(*written.traffic.counts))
             data = None if written.data is None else target.parent / written.data.name
         return replace(report, status="written" if plan.layers else "nothing to convert", output=target, data=data)
 

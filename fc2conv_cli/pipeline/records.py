@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from fc2conv_cli.layout.interface import InterfaceChange
 from fc2conv_cli.layout.nodes import LayoutCount
@@ -14,6 +14,14 @@ from fc2conv_cli.records import Plan
 from fc2conv_cli.verification.report import VerifyReport
 
 Status = Literal["written", "planned", "nothing to convert", "layers left", "different", "would be written"]
+
+
+class WeightBytes(NamedTuple):
+    """Bytes of weights that were written: as they are in the original, in another order, and computed."""
+
+    copied: int
+    rearranged: int
+    made: int
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,7 @@ class ConversionReport:
         notes: What else is to be said.
         export: The plain ONNX export of a PyTorch model, if it was kept.
         seconds: How long each stage took; import torch and export are there for PyTorch models only.
+        written: What was written; None if nothing was.
     """
 
     model: Path
@@ -53,6 +62,7 @@ class ConversionReport:
     notes: tuple[str, ...] = field(default=())
     export: Path | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
+    written: WeightBytes | None = None
 
     @property
     def passed(self) -> bool:

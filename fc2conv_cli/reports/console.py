@@ -86,6 +86,9 @@ def _seconds(console: Console, report: ConversionReport | InspectionReport, verb
     if verbose and report.seconds:
         stages = ", ".join(f"{stage} {spent:.2f}" for stage, spent in report.seconds.items())
         line(console, f"seconds: {stages}")
+    if verbose and isinstance(report, ConversionReport) and report.written is not None:
+        copied, rearranged, made = report.written
+        line(console, f"bytes of weights: {copied:,} copied as they are, {rearranged:,} rearranged, {made:,} computed")
 
 
 def _layout_count(console: Console, report: ConversionReport | InspectionReport) -> None:

@@ -12,7 +12,7 @@ from fc2conv_cli.errors import ReportFileError
 from fc2conv_cli.layout.interface import InterfaceChange
 from fc2conv_cli.layout.nodes import LayoutCount
 from fc2conv_cli.layout.stretches import Stretch
-from fc2conv_cli.pipeline.records import ConversionReport, InspectionReport, Status
+from fc2conv_cli.pipeline.records import ConversionReport, InspectionReport, Status, WeightBytes
 from fc2conv_cli.reports.error_report import ErrorReport, SavedError
 from fc2conv_cli.reports.fields import Fields
 from fc2conv_cli.reports.json import VERSION
@@ -92,8 +92,9 @@ def _record(fields: Fields, kind: str) -> ConversionReport | InspectionReport | 
     before, after = _count(counts.object_or_none("before")), _count(counts.object_or_none("after"))
     stretches = tuple(Stretch(s.texts("layers"), s.texts("nodes")) for s in fields.objects("stretches"))
     interface = tuple(map(_change, fields.objects("interface")))
+    seconds = fields.object("seconds").numbers()
     if kind == "inspect":
-        return SavedInspection(model, plan, notes, before, after, stretches, interface)
+        return SavedInspection(model, plan, notes, before, after, stretches, interface, seconds)
     compared = fields.object_or_none("verification")
     return SavedConversion(
         model,
@@ -109,8 +110,13 @@ def _record(fields: Fields, kind: str) -> ConversionReport | InspectionReport | 
         interface,
         notes,
         fields.path_or_none("export"),
-        fields.object("seconds").numbers(),
+        seconds,
+        _weight_bytes(fields.object_or_none("weight_bytes")),
     )
+
+
+def _weight_bytes(fields: Fields | None) -> WeightBytes | None:
+    return None if fields is None else WeightBytes(*(fields.whole(name) for name in WeightBytes._fields))
 
 
 def _plan(fields: Fields) -> PlanSummary:

@@ -31,6 +31,7 @@ def render(report: ConversionReport | InspectionReport | VerifyReport) -> str:
             **plan(report.plan),
             **_layout_nodes(report),
             "notes": list(report.notes),
+            "seconds": _seconds(report),
         }
     else:
         content = {"command": "verify", **verification(report)}
@@ -52,8 +53,13 @@ def conversion(report: ConversionReport) -> dict[str, Any]:
         **_layout_nodes(report),
         "verification": None if report.verification is None else verification(report.verification),
         "notes": list(report.notes),
-        "seconds": {stage: round(spent, 3) for stage, spent in report.seconds.items()},
+        "seconds": _seconds(report),
+        "weight_bytes": None if report.written is None else report.written._asdict(),
     }
+
+
+def _seconds(report: ConversionReport | InspectionReport) -> dict[str, float]:
+    return {stage: round(spent, 3) for stage, spent in report.seconds.items()}
 
 
 def _layout_nodes(report: ConversionReport | InspectionReport) -> dict[str, Any]:
