@@ -16,7 +16,7 @@ def test_an_output_that_differs_is_an_error(tmp_path: Path) -> None:
     assert lines[0][1] == {"title": "fc2conv: outputs, y"}
     assert "max |delta|" in lines[0][2]
     assert lines[1][2].split("\n")[0].endswith("DIFFERENT")
-    assert lines[1][2].split("\n")[1] == "compared in onnxruntime: 8 runs, seed 0 at N=1; N=3"
+    assert lines[1][2].split("\n")[1] == "compared in onnxruntime: 9 runs, seed 0 at N=1; N=3; N=5"
     assert "--per-layer tells which layer diverges first" in lines[1][2]
 
 

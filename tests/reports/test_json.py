@@ -28,7 +28,7 @@ def test_a_conversion(tmp_path: Path) -> None:
     assert data["layout_nodes"]["before"] == {"transposes": 0, "reshapes": 1, "bytes_moved": 0}
     assert data["stretches"] == [{"layers": ["node_linear", "node_linear_1"], "nodes": ["node_relu_2"]}]
     assert data["interface"] == []
-    assert data["verification"]["cases"] == [{"N": 1}, {"N": 3}]
+    assert data["verification"]["cases"] == [{"N": 1}, {"N": 3}, {"N": 5}]
 
 
 def test_an_inspection_is_the_plan_of_a_conversion(tmp_path: Path) -> None:

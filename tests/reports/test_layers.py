@@ -141,7 +141,7 @@ def test_the_data_in_json(tmp_path: Path, notes: bool) -> None:
     data = json.loads(render_json(report))
     assert data["first_to_diverge"] == ("MatMul2" if notes else None)
     assert data["per_layer_basis"] == ("notes" if notes else "names")
-    assert data["per_layer_runs"] == 2
+    assert data["per_layer_runs"] == 3
     first = data["per_layer"][0]
     if not notes:
         assert first["single"] is None

@@ -32,9 +32,9 @@ def plain(text: str) -> str:
 def test_the_first_layer_and_the_inputs_are_in_every_format(wrong: Any, output_format: Format) -> None:
     text = plain(render(wrong, output_format, verbose=False, **PLAIN))
     assert "first layer that diverges: MatMul2: MatMul+Add -> Conv 1x1, [" in text
-    assert "ompared in onnxruntime: 2 runs, seed 0 at N=1; N=3" in text
+    assert "ompared in onnxruntime: 3 runs, seed 0 at N=1; N=3; N=5" in text
     given = plain(render(replace(wrong, data=Path("in.npz")), output_format, verbose=False, **PLAIN))
-    assert "ompared in onnxruntime: 2 runs, inputs from in.npz" in given
+    assert "ompared in onnxruntime: 3 runs, inputs from in.npz" in given
 
 
 def test_junit_has_the_figures_and_the_circumstances(wrong: Any) -> None:
@@ -44,7 +44,7 @@ def test_junit_has_the_figures_and_the_circumstances(wrong: Any) -> None:
         return {str(p.get("name")): str(p.get("value")) for p in root.findall(f"{path}/properties/property")}
 
     suite = properties("testsuite")
-    assert (suite["seed"], suite["runs"], suite["first_to_diverge"]) == ("0", "2", "MatMul2")
+    assert (suite["seed"], suite["runs"], suite["first_to_diverge"]) == ("0", "3", "MatMul2")
     figures = properties("testsuite/testcase")
     assert figures == words.figures(wrong.outputs[0])
     assert figures["ULP"] == str(wrong.outputs[0].measures.max_ulp)
