@@ -84,7 +84,7 @@ def _conversion(console: Console, report: ConversionReport, verbose: bool) -> No
 
 def _seconds(console: Console, report: ConversionReport | InspectionReport, verbose: bool) -> None:
     if verbose and report.seconds:
-        stages = ", ".join(f"{stage} {spent:.2f}" for stage, spent in report.seconds.items())
+        stages = ", ".join(f"{stage} {spent:.3f}" for stage, spent in report.seconds.items())
         line(console, f"seconds: {stages}")
     if verbose and isinstance(report, ConversionReport) and report.written is not None:
         copied, rearranged, made = report.written

@@ -66,7 +66,7 @@ def test_small_models_have_no_ratio_of_memory() -> None:
 
 def test_faults_are_said_once_with_their_models() -> None:
     text = tables.faults(results(NOTHING, dataclasses.replace(NOTHING, model="o")))
-    assert text == "- peer: exit code 1: no | such op (n, o)"
+    assert text == "- peer: exit code 1: no | such op (n; o)"
 
 
 def test_results_come_back_from_a_file(tmp_path: Path) -> None:
