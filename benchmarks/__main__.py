@@ -25,15 +25,33 @@ HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fc2conv-benchmarks"
 
 
+def _tools(text: str) -> tuple[str, ...]:
+    """The tools that are named; the name of one of them has a comma in it."""
+    known = [tool.name for tool in TOOLS]
+    pattern = "|".join(re.escape(name) for name in sorted(known, key=len, reverse=True))
+    found = re.findall(rf"\s*({pattern})\s*(?:[,;]|$)", text)
+    if not found or re.sub(rf"\s*({pattern})\s*(?:[,;]|$)", "", text):
+        raise argparse.ArgumentTypeError(f"{text!r}: the tools are {'; '.join(known)}")
+    return tuple(found)
+
+
+def _some(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 up")
+    return int(text)
+
+
 def arguments() -> argparse.Namespace:
     """What the user wants."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("models", nargs="*", metavar="MODEL", help="only these, as --list names them")
     parser.add_argument("--list", action="store_true", help="print the names of models and tools")
     parser.add_argument("--quick", action="store_true", help="samples with fixed sizes only, three runs")
-    parser.add_argument("--tools", help="only these, by name, comma between; cp is always run")
+    parser.add_argument(
+        "--tools", help="only these, by name, semicolon or comma between; cp is always run", type=_tools, default=()
+    )
     parser.add_argument("--folder", type=Path, default=CACHE, help="for environments, models and results (%(default)s)")
-    parser.add_argument("--runs", type=int, help="timed runs (5)")
+    parser.add_argument("--runs", type=_some, help="timed runs (5)")
     parser.add_argument(
         "--timeout", type=float, default=Limits.seconds, help="seconds a conversion may take (%(default)s)"
     )
@@ -89,7 +107,7 @@ def versions(tools: list[str]) -> dict[str, str]:
 def measure(given: argparse.Namespace) -> Iterator[Results]:
     """Run everything; what is known after each model, so that nothing is lost when it is stopped."""
     wanted = given.models or names(given.quick)
-    tools = [tool for tool in TOOLS if not given.tools or tool.name in [COPY, *given.tools.split(",")]]
+    tools = [tool for tool in TOOLS if not given.tools or tool.name in (COPY, *given.tools)]
     models, said = chosen(wanted, given.folder)
     missing = [name for name in given.models if name not in [model.name for model in models]]
     if missing:
@@ -120,13 +138,15 @@ def main() -> None:
     """Measure, write, print."""
     given = arguments()
     given.folder = given.folder.resolve()
-    given.folder.mkdir(parents=True, exist_ok=True)
     if given.list:
         print("\n".join([*names(quick=False), *(set(catalog.GENERATED) - set(catalog.BIG))]))
-        print(f"\ntools: {', '.join(tool.name for tool in TOOLS)}")
+        print(f"\ntools: {'; '.join(tool.name for tool in TOOLS)}")
         return
     saved = given.folder / "results.json"
+    if given.again and not saved.exists():
+        sys.exit(f"nothing was measured yet: {saved} does not exist")
     if not given.again:
+        given.folder.mkdir(parents=True, exist_ok=True)
         for results in measure(given):
             save(results, saved)
     results = load(saved)

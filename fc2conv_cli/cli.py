@@ -241,12 +241,16 @@ def config_command(
     _write((as_json if output_format is ConfigFormat.json else as_text)(settings), None)
 
 
+_LEAST_COLUMNS = 150
+"""Of a terminal: a narrower one wraps lines, while columns that are squeezed into it would break numbers."""
+
+
 def _show(report: ConversionReport | InspectionReport | VerifyReport, to: Reporting) -> None:
     add_to_job(report, to.output_format, verbose=to.verbose)
     if to.quiet and to.output_file is None:
         return
     terminal = to.output_file is None and sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if terminal else None
+    width = max(shutil.get_terminal_size().columns, _LEAST_COLUMNS) if terminal else None
     text = render(report, to.output_format, width=width, color=terminal, verbose=to.verbose)
     _write(text, to.output_file)
 

@@ -166,12 +166,17 @@ class _Conversion:
                 notes = unsettled_notes(report.notes, found)
                 report = replace(report, verification=replace(found, converted=target), notes=notes)
                 if not found.holds:
-                    failed = keep_failed(written, target) if keeps_failed and not found.agrees else None
-                    return replace(report, status="different", failed=failed)
+                    report = replace(report, status="different")
+                    return self._kept(report, written) if keeps_failed and not found.agrees else report
             written.publish(target, in_use)
             report = replace(report, written=WeightBytes(*written.traffic.counts))
             data = None if written.data is None else target.parent / written.data.name
         return replace(report, status="written" if plan.layers else "nothing to convert", output=target, data=data)
+
+    def _kept(self, report: ConversionReport, written: Draft) -> ConversionReport:
+        failed = keep_failed(written, self.target)
+        data = None if written.data is None else failed.parent / written.data.name
+        return replace(report, failed=failed, data=data)
 
     def _draft(self, in_use: Sequence[Path], unchanged: Path | None) -> AbstractContextManager[Draft]:
         external, watch = bool(in_use), self.source.watch

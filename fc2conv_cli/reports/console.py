@@ -229,4 +229,5 @@ def _kept(report: ConversionReport) -> str:
     if report.failed is None:
         return " (--keep-failed keeps it; `fc2conv verify --per-layer` then says which layer diverges first)"
     command = shlex.join(["fc2conv", "verify", str(report.model), str(report.failed), "--per-layer"])
-    return f"; kept as {report.failed}\nwhich layer diverges first: {command}"
+    data = "" if report.data is None else f" with its weights in {report.data}"
+    return f"; kept as {report.failed}{data}\nwhich layer diverges first: {command}"

@@ -35,6 +35,8 @@ class Room:
     def load(self, load: Callable[[], Model]) -> Measured:
         """Load a model; raises what that raises."""
         turns = self.turns
+        if turns is not None:
+            turns.clear()  # before it is measured what the next one takes
         return Measured.load(load if turns is None else lambda: turns.model(load))
 
     def recorded(self, model: Model) -> Model:
@@ -67,10 +69,15 @@ class Turns:
         """
         return _Turn(self, load)
 
-    def enter(self, turn: _Turn) -> None:
+    def clear(self) -> None:
         """Let the model that is inside go."""
         if self._inside is not None:
             self._inside.leave()
+        self._inside = None
+
+    def enter(self, turn: _Turn) -> None:
+        """Let a model in, in the place of the one that is inside."""
+        self.clear()
         self._inside = turn
 
 

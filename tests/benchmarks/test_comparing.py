@@ -113,7 +113,7 @@ def test_the_command_lists_models_and_refuses_others(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks", "--folder", str(tmp_path)]
     listed = subprocess.run([*command, "--list"], capture_output=True, text=True, cwd=ROOT, check=True)
     assert "vgg11\n" in listed.stdout
-    assert "tools: cp, fc2conv" in listed.stdout
+    assert "tools: cp; fc2conv; fc2conv, verified; onnxsim" in listed.stdout
     refused = subprocess.run([*command, "nothing"], capture_output=True, text=True, cwd=ROOT, check=False)
     assert refused.returncode == 1
     assert refused.stderr.startswith("no model nothing; --list names them.")
