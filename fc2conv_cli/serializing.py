@@ -15,7 +15,7 @@ import onnx_ir as ir
 
 from fc2conv_cli import wire
 from fc2conv_cli.graphs import all_graphs, tensor_attributes
-from fc2conv_cli.transfer import Traffic, write
+from fc2conv_cli.transfer import Traffic, put, write
 from fc2conv_cli.weights import Place, Rearranged, place_of, release
 
 EXTERNAL_THRESHOLD = 256
@@ -66,7 +66,7 @@ def write_model(model: ir.Model, path: Path, data: Path | None, traffic: Traffic
             if isinstance(piece, wire.Blob):
                 _write(piece.content, file, traffic)
             else:
-                file.write(piece)
+                put(piece, file)
 
 
 @contextlib.contextmanager

@@ -21,6 +21,9 @@ import onnx_ir as ir
 from fc2conv_cli.weights import Place, Rearranged, mapped, place_of
 
 _BLOCK = 2**23
+_PIECE = 2**17
+"""Bytes to write at once, as many as `cat` does. Linux's ext4 takes ten times as long for pieces of 8 MB, of which it
+makes large pages: 4.2 s for a gigabyte against 0.4 s."""
 _KERNEL_BLOCK = 2**26
 """The system copies as much at once, so that a progress bar moves."""
 _CACHE_LINE = 64
@@ -74,11 +77,20 @@ def write(tensor: ir.TensorProtocol, file: BinaryIO, traffic: Traffic) -> None:
         _copy(place, file, traffic)
     elif isinstance(tensor, Rearranged) and tensor.dtype.bitwidth in _DTYPES and tensor.size:
         for block in _rearranged(tensor):
-            file.write(block.data)
+            put(block.data, file)
             traffic.add(rearranged=block.nbytes)
     else:
-        file.write(tensor.tobytes())
+        put(tensor.tobytes(), file)
         traffic.add(made=tensor.nbytes)
+
+
+def put(data: bytes | memoryview, file: BinaryIO) -> None:
+    """Write bytes in small pieces."""
+    if not memoryview(data).nbytes:  # which has no cast
+        return
+    whole = memoryview(data).cast("B")
+    for i in range(0, len(whole), _PIECE):
+        file.write(whole[i : i + _PIECE])
 
 
 def _copy(place: Place, file: BinaryIO, traffic: Traffic) -> None:
@@ -91,7 +103,7 @@ def _copy(place: Place, file: BinaryIO, traffic: Traffic) -> None:
             block = source.read(min(_BLOCK, place.nbytes - done))
             if not block:
                 raise OSError(f"{place.path} is shorter than it was")
-            file.write(block)
+            put(block, file)
             done += len(block)
             traffic.add(copied=len(block))
 
