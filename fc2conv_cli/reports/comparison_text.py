@@ -53,9 +53,9 @@ def _comparison(console: Console, report: VerifyReport, verbose: bool) -> None:
         *("at", "original", "converted", "verdict"),
     )
     for output in report.outputs:
-        style = "green" if output.passed else "bold yellow" if report.lets_pass(output) else "bold red"
-        *cells, verdict = _output_row(output)
-        outputs.add_row(*map(Text, cells), Text(verdict, style=style))
+        verdict = words.output_verdict(output)
+        style = "green" if verdict == "same" else "bold yellow" if report.lets_pass(output) else "bold red"
+        outputs.add_row(*map(Text, _output_row(output)), Text(verdict, style=style))
     console.print(outputs)
     if verbose:
         _figures(console, report)
@@ -73,10 +73,9 @@ def _comparison(console: Console, report: VerifyReport, verbose: bool) -> None:
 
 
 def _output_row(output: OutputReport) -> tuple[str, ...]:
-    verdict = "same" if output.passed else output.verdict.upper()
     worst = output.worst
     if worst is None:
-        return (output.name, output.dtype, *[""] * 7, verdict if output.failures else "not compared")
+        return (output.name, output.dtype, *[""] * 7)
     times = output.excess
     return (
         output.name,
@@ -88,7 +87,6 @@ def _output_row(output: OutputReport) -> tuple[str, ...]:
         "" if worst.index is None else str(list(worst.index)),
         words.element(worst.reference),
         words.element(worst.converted),
-        verdict,
     )
 
 

@@ -15,6 +15,7 @@ from fc2conv_cli.reports.words import (
     figures,
     ill_conditioned,
     number,
+    output_verdict,
     ran,
     what_would_pass,
     which_layer,
@@ -125,7 +126,7 @@ def _layer_deviation(row: LayerReport) -> Sequence[str]:
 
 def _output(output: OutputReport) -> Sequence[str]:
     worst = output.worst
-    verdict = output.verdict.upper() if not output.passed else "same" if worst is not None else "not compared"
+    verdict = output_verdict(output)
     if worst is None:
         return (output.name, output.dtype, *[""] * 6, verdict)
     return (

@@ -40,6 +40,13 @@ def verdict(report: VerifyReport) -> str:
     return "DIFFERENT"
 
 
+def output_verdict(output: OutputReport) -> str:
+    """What came of an output; one of which nothing finite was compared is not called the same."""
+    if not output.passed:
+        return output.verdict.upper()
+    return "same" if output.worst is not None and output.compared else "not compared"
+
+
 def ran(report: VerifyReport) -> str:
     """In what, how often, and on which inputs the models ran."""
     if not report.runs:
