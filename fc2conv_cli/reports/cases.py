@@ -151,10 +151,13 @@ def _finding(output: OutputReport) -> str:
         return f"output {output.name!r} was not compared"
     if not output.compared and output.passed:
         return f"output {output.name!r} ({output.dtype}) was not compared: no run had a finite value of it"
+    if "float" not in output.dtype:
+        return f"output {output.name!r} ({output.dtype}): max |delta| {number(worst.max_abs)}, must be equal"
+    what = "|delta|" if gate.elementwise else "max |delta|"
     size = "|ref| there" if gate.elementwise else f"max |ref| {number(worst.max_reference)}"
     verdict = "; ill-conditioned" if output.verdict == "ill-conditioned" else ""
     return (
-        f"output {output.name!r} ({output.dtype}): max |delta| {number(worst.max_abs)}, allowed "
+        f"output {output.name!r} ({output.dtype}): {what} {number(output.delta)}, allowed "
         f"{number(output.allowed)} (atol {number(gate.atol)} + rtol {number(gate.rtol)} * {size}){verdict}"
     )
 

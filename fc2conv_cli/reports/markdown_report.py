@@ -132,9 +132,9 @@ def _output(output: OutputReport) -> Sequence[str]:
     return (
         output.name,
         output.dtype,
-        number(worst.max_abs),
+        number(output.delta),
         number(output.allowed),
-        number(worst.max_relative),
+        number(output.relative),
         "" if worst.index is None else str(list(worst.index)),
         element(worst.reference),
         element(worst.converted),

@@ -12,6 +12,10 @@ _SENSIBLE_RTOL = 1.0
 """A tolerance above this is no advice: it would let anything pass."""
 
 
+_SENSIBLE_FACTOR = 100
+"""Nor is one so many times what is in force: a model that is so far off is another one."""
+
+
 def counted(count: int, thing: str) -> str:
     """``1 run``, ``2 runs``."""
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
@@ -97,12 +101,21 @@ def ill_conditioned(output: OutputReport, *, accepted: bool) -> str:
     )
 
 
+def _in_force(output: OutputReport) -> float:
+    """What is allowed of the largest reference value, atol included."""
+    largest = 0.0 if output.worst is None else output.worst.max_reference
+    return output.tolerance.rtol + (output.tolerance.atol / largest if largest else 0.0)
+
+
 def what_would_pass(report: VerifyReport) -> str:
     """The tolerance that would let all outputs pass; nothing if they do, or if none that makes sense would."""
     rtol = report.rtol_to_pass
     if rtol is None or rtol > _SENSIBLE_RTOL:
         return ""
-    used = {output.tolerance.rtol for output in report.outputs if not output.passed}
+    failing = [output for output in report.outputs if not output.passed]
+    if any(output.rtol_to_pass > _SENSIBLE_FACTOR * _in_force(output) for output in failing):
+        return ""
+    used = {output.tolerance.rtol for output in failing}
     now = f"; now it is {number(used.pop())}" if len(used) == 1 else ""
     return f"all outputs would pass with --rtol {rounded_up(rtol)}{now}"
 

@@ -83,7 +83,7 @@ class Gathered:
     def notes(self) -> tuple[str, ...]:
         """What is to be said of it."""
         odd = (("NaN", self.nans), ("the same infinity", self.infinities))
-        notes = [f"{what} in both models at up to {share:.3g} of the places" for what, share in odd if share]
+        notes = [f"{what} in both models at {_percent(share)} of the places" for what, share in odd if share]
         if self.dtype in ("float32", "float64") and self.coarsest_float not in (self.dtype, "float64"):
             notes.append(f"held to what {self.coarsest_float} is worth, since the model computes in that above it")
         if self.overflows:
@@ -220,6 +220,10 @@ class Gathered:
         if failure not in self.failures:
             self.failures.append(failure)
         return Compared(agrees=False)
+
+
+def _percent(share: float) -> str:
+    return "100 %" if share == 1 else f"up to {100 * share:.3g} %"
 
 
 def _are_numbers(*values: Any) -> bool:

@@ -75,9 +75,13 @@ def dims_of(specs: Sequence[InputSpec], ports: Sequence[Port]) -> dict[str, tupl
             if isinstance(size, int) and (size != dim if name is None else found.setdefault(name, (size,)) != (size,)):
                 whole = ", ".join(map(str, declared))
                 raise UsageError(f"--input {spec.name}: {size} at axis {i} does not fit", hint=f"It is [{whole}].")
-        if len(spec.shape) != len(declared) or (port.dtype is not None and spec.dtype != port.dtype):
-            whole = "x".join(map(str, declared))
-            raise UsageError(f"--input {spec.name}: shape or type does not fit", hint=f"It is {whole}:{port.dtype}.")
+        whole = "x".join(map(str, declared))
+        if len(spec.shape) != len(declared):
+            problem = f"--input {spec.name}: a shape of {len(spec.shape)} dims does not fit, it has {len(declared)}"
+            raise UsageError(problem, hint=f"It is {whole}:{port.dtype}.")
+        if None not in (port.dtype, spec.dtype) and spec.dtype != port.dtype:
+            problem = f"--input {spec.name}: the type {spec.dtype} does not fit, it is {port.dtype}"
+            raise UsageError(problem, hint=f"It is {whole}:{port.dtype}; without a type, that of the model is taken.")
     return found
 
 

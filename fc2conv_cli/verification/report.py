@@ -69,6 +69,23 @@ class OutputReport:
         return "ill-conditioned" if noisy else "different"
 
     @property
+    def delta(self) -> float:
+        """The difference that the gate goes by: the largest, or with elementwise tolerances that of the worst one."""
+        if self.worst is None:
+            return 0.0
+        ours, theirs = self.worst.reference, self.worst.converted
+        if self.tolerance.elementwise and isinstance(ours, float) and isinstance(theirs, float):
+            there = abs(ours - theirs)
+            return there if math.isfinite(there) else self.worst.max_abs
+        return self.worst.max_abs
+
+    @property
+    def relative(self) -> float:
+        """The same over the largest magnitude of the reference."""
+        largest = 0.0 if self.worst is None else self.worst.max_reference
+        return self.delta / largest if largest else math.inf if self.delta else 0.0
+
+    @property
     def allowed(self) -> float:
         """What the gate allows: for the largest element, or with elementwise tolerances at the worst one."""
         if self.worst is None:

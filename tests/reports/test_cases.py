@@ -77,3 +77,8 @@ def test_one_output_without_a_finite_value_is_skipped_beside_one_that_agrees(tmp
     report = nothing_compared(tmp_path, beside=True)
     assert report.passed
     assert [(case.name, case.outcome) for case in cases(report)] == [("y", "skipped"), ("z", "passed")]
+
+
+def test_of_integers_no_tolerance_is_told(tmp_path: Path) -> None:
+    (case,) = cases(integers(tmp_path))
+    assert case.message == "output 'y' (int64): max |delta| 1, must be equal"

@@ -107,9 +107,16 @@ def test_the_verdict(tmp_path: Path) -> None:
 
 
 def test_what_would_pass_is_enough_and_says_what_is_in_force(tmp_path: Path) -> None:
-    said = words.what_would_pass(different(tmp_path, 1.01))
-    assert said == "all outputs would pass with --rtol 0.01; now it is 1e-05"
-    assert different(tmp_path, 1.01, rtol=0.01).passed
+    said = words.what_would_pass(different(tmp_path, 1.0005))
+    assert re.fullmatch(r"all outputs would pass with --rtol 0\.000\d+; now it is 1e-05", said)
+    assert different(tmp_path, 1.0005, rtol=float(said.split()[6].rstrip(";"))).passed
+
+
+def test_no_tolerance_is_offered_that_is_many_times_what_is_in_force(tmp_path: Path) -> None:
+    assert words.what_would_pass(different(tmp_path, 1.01)) == ""
+    assert words.what_would_pass(different(tmp_path, 1.01, rtol=1e-3)).startswith("all outputs would pass")
+    assert words.what_would_pass(different(tmp_path, 1.01, rtol=0.0, atol=1e-2)).startswith("all outputs would pass")
+    assert words.what_would_pass(different(tmp_path, 1.01, rtol=0.0, atol=0.0)) == ""
     assert words.what_would_pass(different(tmp_path, 9.0)) == ""
     assert words.what_would_pass(different(tmp_path, 1.0)) == ""
     assert float(words.rounded_up(0.123)) >= 0.123
