@@ -20,7 +20,7 @@ from fc2conv_cli.verification.compare import Settings
 from fc2conv_cli.verification.correspondence import Correspondence, Tap, correspondence
 from fc2conv_cli.verification.facts import Facts, facts_of
 from fc2conv_cli.verification.given import given_samples
-from fc2conv_cli.verification.inputs import Sizes, dims_of, integer_limits, larger_cases, sample, usual_cases
+from fc2conv_cli.verification.inputs import Place, Sizes, dims_of, integer_limits, larger_cases, sample, usual_cases
 from fc2conv_cli.verification.instrument import Engine, Instrumented, in_onnxruntime, in_reference
 from fc2conv_cli.verification.layer_report import LayerReport, LayersReport, within_noise
 from fc2conv_cli.verification.metrics import Deviation, Tolerance, compare, tolerance_for
@@ -135,7 +135,8 @@ class _Pair:
                 accepted: list[Feeds] = []
                 for number, sizes in enumerate(cases):
                     seed = (self.settings.seed, number, 0)
-                    feeds = sample(reference.inputs, sizes, recipe_for(self.facts, feeding, limit), seed)
+                    place = Place(cases, number, 0, self.settings.samples)
+                    feeds = sample(reference.inputs, sizes, recipe_for(self.facts, feeding, limit), seed, place)
                     if _runs(reference, feeds):
                         accepted.append(feeds)
                 if accepted:
