@@ -233,6 +233,7 @@ def with_layers(verification: Schema) -> Schema:
         "per_layer_engine": TEXT,
         "per_layer_runs": COUNT,
         "per_layer_notes": TEXTS,
+        "per_layer_tells_all": said(FLAG, "Whether the inputs on which outputs are farthest off are among those runs."),
         "first_to_diverge": said(or_null(TEXT), "Name of the first layer that diverges."),
     }
     together = {name: list(fields) for name in fields}

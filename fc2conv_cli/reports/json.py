@@ -131,6 +131,7 @@ def per_layer(report: LayersReport | None) -> dict[str, Any]:
         "per_layer_engine": report.engine,
         "per_layer_runs": report.runs,
         "per_layer_notes": list(report.notes),
+        "per_layer_tells_all": report.tells_all,
         "first_to_diverge": None if report.first is None else report.first.name,
     }
 

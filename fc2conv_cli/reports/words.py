@@ -167,7 +167,10 @@ def layers_beside_outputs(report: VerifyReport) -> str:
         return ""
     if report.agrees:
         return "the outputs agree all the same: on these inputs what diverges is lost before it reaches one"
-    return "the outputs differ all the same: the fault is behind the last layer, or other inputs show it (--seed)"
+    if layers.tells_all:
+        return "the outputs differ all the same: the fault is behind the last layer, or beside all of them"
+    other = "--seed draws others" if report.data is None else "--samples takes more of them"
+    return f"the outputs differ all the same: inputs that show it are not among those compared layer by layer ({other})"
 
 
 def by_layer(report: VerifyReport) -> tuple[str, ...]:

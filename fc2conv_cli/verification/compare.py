@@ -292,4 +292,5 @@ def _report(
         accepts_ill_conditioned=settings.accept_ill_conditioned,
         original_cost=costs[0],
         converted_cost=costs[1],
+        farthest=tuple({id(g.farthest[1]): g.farthest[1] for g in gathered.values() if g.farthest}.values()),
     )

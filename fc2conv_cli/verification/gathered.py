@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -27,10 +27,11 @@ _FEW_VALUES = 2
 
 
 class Compared(NamedTuple):
-    """What one run came to: whether a difference is outside tolerance, and whether nothing at all is amiss."""
+    """What one run came to: if a difference is outside tolerance, if nothing is amiss, and the rtol it would need."""
 
     outside: bool = False
     agrees: bool = True
+    rtol: float = 0.0
 
 
 @dataclass
@@ -68,6 +69,7 @@ class Gathered:
     outside: float | None = None
     overflows: int = 0
     finite_there: float = 0.0
+    farthest: tuple[float, Mapping[str, Array]] | None = None
 
     @property
     def worst(self) -> Deviation | None:
@@ -122,9 +124,14 @@ class Gathered:
                 found = self._fail(f"is {theirs.dtype}, was {ours.dtype}{where}")
             elif ours.shape != theirs.shape:
                 found = self._fail(f"has shape {list(theirs.shape)}, was {list(ours.shape)}{where}")
-            elif not self._measure(ours, theirs).passed:
-                found = Compared(outside=True, agrees=False)
+            elif not (run := self._measure(ours, theirs)).passed and self.tolerance is not None:
+                found = Compared(True, False, max(found.rtol, run.rtol_to_pass(self.tolerance.atol)))
         return found
+
+    def keep(self, feeds: Mapping[str, Array], found: Compared) -> None:
+        """Keep the inputs of a run that does not agree, if none was farther off before."""
+        if not found.agrees and (self.farthest is None or found.rtol > self.farthest[0]):
+            self.farthest = found.rtol, feeds
 
     def tie(self, reference: Any, converted: Any) -> Tie | None:
         """What may have jumped in a run that is outside tolerance; None if it cannot, or the verdict is settled."""
@@ -219,7 +226,7 @@ class Gathered:
     def _fail(self, failure: str) -> Compared:
         if failure not in self.failures:
             self.failures.append(failure)
-        return Compared(agrees=False)
+        return Compared(agrees=False, rtol=math.inf)
 
 
 def _percent(share: float) -> str:

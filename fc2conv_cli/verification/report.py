@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from fc2conv_cli.verification.cost import Cost
-from fc2conv_cli.verification.inputs import Sizes
+from fc2conv_cli.verification.inputs import Array, Sizes
 from fc2conv_cli.verification.layer_report import LayersReport
 from fc2conv_cli.verification.measures import Measures
 from fc2conv_cli.verification.metrics import NOISE_FACTOR, Deviation, Tolerance
@@ -115,6 +116,7 @@ class VerifyReport:
         original_cost: What the original cost to run; None if it was not measured.
         converted_cost: What the converted model cost to run.
         export: For a PyTorch model: the comparison of its plain export with PyTorch itself, on the same inputs.
+        farthest: The inputs on which each output that does not agree is farthest off; a saved report has none.
         per_layer: The comparison layer by layer, if it was asked for; it does not change the verdict.
     """
 
@@ -134,6 +136,7 @@ class VerifyReport:
     original_cost: Cost | None = field(default=None, compare=False)
     converted_cost: Cost | None = field(default=None, compare=False)
     per_layer: LayersReport | None = None
+    farthest: tuple[Mapping[str, Array], ...] = field(default=(), compare=False, repr=False)
 
     def __str__(self) -> str:
         """The report as the command line prints it."""
