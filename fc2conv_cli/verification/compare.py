@@ -292,5 +292,6 @@ def _report(
         accepts_ill_conditioned=settings.accept_ill_conditioned,
         original_cost=costs[0],
         converted_cost=costs[1],
+        quantized=pair.facts.quantized,
         farthest=tuple({id(g.farthest[1]): g.farthest[1] for g in gathered.values() if g.farthest}.values()),
     )

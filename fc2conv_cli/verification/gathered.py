@@ -15,7 +15,7 @@ from fc2conv_cli.verification.extremes import kept, least_rtol, worst_of
 from fc2conv_cli.verification.measures import Sums
 from fc2conv_cli.verification.metrics import NOISE_FACTOR, Deviation, Tolerance, compare, tolerance_for
 from fc2conv_cli.verification.noise import Movements, noise_floor, times_noise
-from fc2conv_cli.verification.report import OutputReport
+from fc2conv_cli.verification.report import OutputReport, within_atol
 from fc2conv_cli.verification.runner import Port
 from fc2conv_cli.verification.settings import OutputTolerance
 from fc2conv_cli.verification.ties import Tie, overflows, tie_of
@@ -103,10 +103,8 @@ class Gathered:
         elif self.elements > 2 and 0 < len(self.integers) <= _FEW_VALUES:
             listed = " or ".join(map(str, sorted(self.integers)))
             notes.append(f"every value of every run is {listed}, so this shows little")
-        elif self.tolerance is not None and 0 < self.largest <= self.tolerance.atol:
-            notes.append(
-                f"all values are within atol ({self.largest:.3g}), so this shows little: give a smaller --atol"
-            )
+        elif self.tolerance is not None and (little := within_atol(self.largest, self.tolerance.atol)):
+            notes.append(little)
         elif self.tolerance is not None and (idle := self.changes.note(self.tolerance.atol, self.tolerance.rtol)):
             notes.append(idle)
         return tuple(notes)
@@ -202,6 +200,7 @@ class Gathered:
             self.noise,
             self.excess,
             self.finite,
+            self.largest if self.tolerance is not None else None,
         )
 
     def tolerance_for(self, dtype: str) -> Tolerance:

@@ -18,6 +18,16 @@ Verdict = Literal["same", "different", "ill-conditioned"]
 """Within tolerance; outside of it; outside of it, but no farther than the model's own rounding noise explains."""
 
 
+WITHIN_ATOL = "all values are within atol"
+
+
+def within_atol(largest: float, atol: float) -> str:
+    """That an absolute tolerance lets anything pass, if it does: the largest value of the reference tells."""
+    if not 0 < largest <= atol:
+        return ""
+    return f"{WITHIN_ATOL} ({largest:.3g}), so this shows little: give a smaller --atol"
+
+
 @dataclass(frozen=True)
 class OutputReport:
     """One output, over all runs.
@@ -40,6 +50,7 @@ class OutputReport:
             if there are none of all runs in which noise was measured; None if it was not. It is infinite where noise
             excuses nothing. What is shown of it is what the verdict goes by.
         compared: Whether a finite value of it was compared in any run; if not, that nothing differs shows nothing.
+        largest: The largest magnitude in the original, of all runs; None if that is not known.
     """
 
     name: str
@@ -55,6 +66,7 @@ class OutputReport:
     noise: float | None = None
     excess: float | None = None
     compared: bool = True
+    largest: float | None = None
 
     @property
     def passed(self) -> bool:
@@ -116,6 +128,7 @@ class VerifyReport:
         original_cost: What the original cost to run; None if it was not measured.
         converted_cost: What the converted model cost to run.
         export: For a PyTorch model: the comparison of its plain export with PyTorch itself, on the same inputs.
+        quantized: Whether the original rounds to integers: what differs is compared in another engine too.
         farthest: The inputs on which each output that does not agree is farthest off; a saved report has none.
         per_layer: The comparison layer by layer, if it was asked for; it does not change the verdict.
     """
@@ -136,6 +149,7 @@ class VerifyReport:
     original_cost: Cost | None = field(default=None, compare=False)
     converted_cost: Cost | None = field(default=None, compare=False)
     per_layer: LayersReport | None = None
+    quantized: bool = False
     farthest: tuple[Mapping[str, Array], ...] = field(default=(), compare=False, repr=False)
 
     def __str__(self) -> str:
