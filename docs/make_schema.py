@@ -106,7 +106,7 @@ DEFINITIONS: Schema = {
         "What a model cost to run, graph optimisations off.",
         load_seconds=MEASURE,
         run_seconds=MEASURE,
-        runs=COUNT,
+        runs=said(COUNT, "Runs that were timed: all after the first."),
         memory_bytes=or_null(COUNT),
     ),
     "verification": record(

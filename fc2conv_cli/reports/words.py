@@ -80,10 +80,10 @@ def figures(output: OutputReport) -> dict[str, str]:
 def costs(report: VerifyReport) -> Iterator[str]:
     """What each of the two models cost to run."""
     for name, cost in (("original", report.original_cost), ("converted", report.converted_cost)):
-        if cost is not None and cost.runs:
+        if cost is not None:
             memory = "" if cost.memory_bytes is None else f", {cost.memory_bytes / 2**20:.1f} MB of memory"
-            each = f"{cost.seconds_per_run * 1e3:.3g} ms a run over {cost.runs}"
-            yield f"{name}: loaded in {cost.load_seconds * 1e3:.3g} ms, {each}{memory}"
+            each = f", {cost.seconds_per_run * 1e3:.3g} ms a run over {cost.runs} after the first" if cost.runs else ""
+            yield f"{name}: loaded in {cost.load_seconds * 1e3:.3g} ms{each}{memory}"
 
 
 def ill_conditioned(output: OutputReport, *, accepted: bool) -> str:

@@ -16,7 +16,7 @@ from fc2conv_cli.verification.gathered import Gathered
 from fc2conv_cli.verification.inputs import dims_of, dynamic_dims
 from fc2conv_cli.verification.interface import compare_inputs, compare_outputs
 from fc2conv_cli.verification.report import VerifyReport
-from fc2conv_cli.verification.runner import Model, RunError, Runner
+from fc2conv_cli.verification.runner import Model, RunError, Runner, warm_up
 from fc2conv_cli.verification.runs import Comparison, Names, Outcome, Run, Runs, sizes_text
 from fc2conv_cli.verification.settings import Settings
 from fc2conv_cli.verification.turns import Room, room_for
@@ -181,6 +181,8 @@ def _compare(engine: _Engine, pair: _Pair, settings: Settings) -> VerifyReport:
 
 def _compare_in(room: Room, engine: _Engine, pair: _Pair, settings: Settings) -> VerifyReport:
     facts = pair.facts
+    if engine is _ONNXRUNTIME:
+        warm_up()
     try:
         original = room.load(lambda: pair.load(engine))
     except RunError as error:
