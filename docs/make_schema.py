@@ -88,6 +88,7 @@ DEFINITIONS: Schema = {
             or_null(MEASURE), "The deviation over the noise of its run, the largest; of runs outside tolerance if any."
         ),
         compared=said(FLAG, "Whether a finite value of it was compared in any run."),
+        largest=said(or_null(MEASURE), "Largest magnitude in the original, of all runs; null if not known."),
         extremes=said(array(ref("deviation")), "The runs that can be the worst under some tolerance."),
         failures=said(TEXTS, "What is wrong with its name, type or shape."),
         notes=TEXTS,
@@ -105,7 +106,7 @@ DEFINITIONS: Schema = {
         "What a model cost to run, graph optimisations off.",
         load_seconds=MEASURE,
         run_seconds=MEASURE,
-        runs=COUNT,
+        runs=said(COUNT, "Runs that were timed: all after the first."),
         memory_bytes=or_null(COUNT),
     ),
     "verification": record(
@@ -114,6 +115,7 @@ DEFINITIONS: Schema = {
         converted=TEXT,
         passed=FLAG,
         engine=said(TEXT, "What ran the models."),
+        quantized=said(FLAG, "Whether the original rounds to integers."),
         seed=COUNT,
         inputs=said(or_null(TEXT), "The file or folder that the inputs come from; null if they are random."),
         accepts_ill_conditioned=FLAG,
@@ -233,6 +235,7 @@ def with_layers(verification: Schema) -> Schema:
         "per_layer_engine": TEXT,
         "per_layer_runs": COUNT,
         "per_layer_notes": TEXTS,
+        "per_layer_tells_all": said(FLAG, "Whether the inputs on which outputs are farthest off are among those runs."),
         "first_to_diverge": said(or_null(TEXT), "Name of the first layer that diverges."),
     }
     together = {name: list(fields) for name in fields}

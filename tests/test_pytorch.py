@@ -202,7 +202,7 @@ def test_an_export_that_deviates_is_not_blamed_on_the_rewrite(tmp_path: Path) ->
     again = verify(module, tmp_path / "out.onnx", example_inputs=(X,))
     assert not again.passed
     assert "verdict: DIFFERENT: it is the export that does not agree with PyTorch, not the rewrite" in str(again)
-    assert "all outputs would pass with --rtol 0.0" in str(again)
+    assert "would pass with --rtol" not in str(again)
 
 
 def test_a_rewrite_that_deviates_is_not_blamed_on_the_export(tmp_path: Path) -> None:

@@ -22,12 +22,17 @@ class InputSpec:
     Attributes:
         name: Its name.
         shape: An int for a static dim, a name for a dynamic one; () for a scalar.
-        dtype: Its element type, as numpy calls it.
+        dtype: Its element type, as numpy calls it; None if the user says nothing of it.
     """
 
     name: str
     shape: tuple[int | str, ...]
-    dtype: str = "float32"
+    dtype: str | None = None
+
+    @property
+    def made_of(self) -> str:
+        """Its element type where nothing else says it."""
+        return self.dtype or "float32"
 
 
 def parse(texts: Sequence[str]) -> tuple[InputSpec, ...]:
@@ -50,8 +55,8 @@ def _parse_one(text: str) -> InputSpec:
     dims = rest[0].split("x") if rest[0] else []
     if (bad := next((dim for dim in dims if not _DIM.fullmatch(dim)), None)) is not None:
         raise _unreadable(text, f"the dim {bad!r} is neither a number from 1 up nor a name without the letter x")
-    dtype = _SHORT.get(rest[1], rest[1]) if len(rest) > 1 else "float32"
-    if dtype not in DTYPES:
+    dtype = _SHORT.get(rest[1], rest[1]) if len(rest) > 1 else None
+    if dtype is not None and dtype not in DTYPES:
         raise _unreadable(text, f"the type {dtype!r} is none of {', '.join(DTYPES)}")
     return InputSpec(name, tuple(int(dim) if dim.isdecimal() else dim for dim in dims), dtype)
 

@@ -64,7 +64,7 @@ def verify(
         report = replace(report, notes=(*report.notes, *unsettled_notes(source.notes, report)))
         if per_layer:
             with source.watch("layers"):
-                layers = compare_layers(source.onnx, Path(converted), settings, report.cases)
+                layers = compare_layers(source.onnx, Path(converted), settings, report.cases, report.farthest)
             report = replace(report, per_layer=layers)
     if not any(node.op_type == "If" for graph in graphs.all_graphs(model) for node in graph):
         return report

@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from fc2conv_cli.pipeline.records import ConversionReport, InspectionReport
-from fc2conv_cli.reports.words import by_layer, element, figures, ill_conditioned, number, rounded_up, verdict
+from fc2conv_cli.reports.words import (
+    by_layer,
+    element,
+    figures,
+    ill_conditioned,
+    number,
+    output_verdict,
+    rounded_up,
+    verdict,
+)
 from fc2conv_cli.summary import LayerSummary, SkipSummary, summarise
 from fc2conv_cli.verification.report import OutputReport, VerifyReport
 
@@ -100,9 +109,10 @@ def _stays(skip: SkipSummary, outcome: Outcome) -> Case:
 
 
 def _verification(report: VerifyReport) -> Iterator[Case]:
+    shows_nothing = report.holds and not report.passed
     if report.export is not None:
-        yield from _comparison(report.export, "export")
-    yield from _comparison(report, "outputs")
+        yield from _comparison(report.export, "export", shows_nothing)
+    yield from _comparison(report, "outputs", shows_nothing)
 
 
 def comparisons(report: Report) -> dict[str, VerifyReport]:
@@ -115,19 +125,22 @@ def comparisons(report: Report) -> dict[str, VerifyReport]:
     return {"outputs": last} if last.export is None else {"export": last.export, "outputs": last}
 
 
-def _comparison(report: VerifyReport, suite: str) -> Iterator[Case]:
+def _comparison(report: VerifyReport, suite: str, shows_nothing: bool) -> Iterator[Case]:
+    """The cases of one step; where the whole shows nothing, what was not compared is what failed."""
     for failure in report.failures:
         yield Case(suite, "the model as a whole", "failed", failure, by_layer(report))
     for output in report.outputs:
         accepted = output.verdict == "ill-conditioned" and report.accepts_ill_conditioned
-        details = _details(report, output)
-        yield Case(suite, output.name, _outcome(report, output), _finding(output), details, figures(output), accepted)
+        details, outcome = _details(report, output), _outcome(report, output)
+        if outcome == "skipped" and shows_nothing:
+            outcome = "failed"
+        yield Case(suite, output.name, outcome, _finding(output), details, figures(output), accepted)
 
 
 def _outcome(report: VerifyReport, output: OutputReport) -> Outcome:
     if not report.lets_pass(output):
         return "failed"
-    return "skipped" if output.worst is None else "passed"
+    return "passed" if output_verdict(output) != "not compared" else "skipped"
 
 
 def _finding(output: OutputReport) -> str:
@@ -136,10 +149,15 @@ def _finding(output: OutputReport) -> str:
     worst, gate = output.worst, output.tolerance
     if worst is None:
         return f"output {output.name!r} was not compared"
+    if not output.compared and output.passed:
+        return f"output {output.name!r} ({output.dtype}) was not compared: no run had a finite value of it"
+    if "float" not in output.dtype:
+        return f"output {output.name!r} ({output.dtype}): max |delta| {number(worst.max_abs)}, must be equal"
+    what = "|delta|" if gate.elementwise else "max |delta|"
     size = "|ref| there" if gate.elementwise else f"max |ref| {number(worst.max_reference)}"
     verdict = "; ill-conditioned" if output.verdict == "ill-conditioned" else ""
     return (
-        f"output {output.name!r} ({output.dtype}): max |delta| {number(worst.max_abs)}, allowed "
+        f"output {output.name!r} ({output.dtype}): {what} {number(output.delta)}, allowed "
         f"{number(output.allowed)} (atol {number(gate.atol)} + rtol {number(gate.rtol)} * {size}){verdict}"
     )
 

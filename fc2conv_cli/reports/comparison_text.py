@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from rich.console import Console
 from rich.text import Text
 
@@ -53,10 +55,12 @@ def _comparison(console: Console, report: VerifyReport, verbose: bool) -> None:
         *("at", "original", "converted", "verdict"),
     )
     for output in report.outputs:
-        style = "green" if output.passed else "bold yellow" if report.lets_pass(output) else "bold red"
-        *cells, verdict = _output_row(output)
-        outputs.add_row(*map(Text, cells), Text(verdict, style=style))
+        verdict = words.output_verdict(output)
+        style = "green" if verdict == "same" else "bold yellow" if report.lets_pass(output) else "bold red"
+        outputs.add_row(*map(Text, _output_row(output)), Text(verdict, style=style))
     console.print(outputs)
+    if any(output.worst is not None and output.excess == math.inf for output in report.outputs):
+        line(console, "x noise -: the original does not move there, or by so much that noise excuses nothing")
     if verbose:
         _figures(console, report)
     for output in report.outputs:
@@ -73,23 +77,25 @@ def _comparison(console: Console, report: VerifyReport, verbose: bool) -> None:
 
 
 def _output_row(output: OutputReport) -> tuple[str, ...]:
-    verdict = "same" if output.passed else output.verdict.upper()
     worst = output.worst
     if worst is None:
-        return (output.name, output.dtype, *[""] * 7, verdict if output.failures else "not compared")
-    times = output.excess
+        return (output.name, output.dtype, *[""] * 7)
     return (
         output.name,
         output.dtype,
-        words.number(worst.max_abs),
+        words.number(output.delta),
         words.number(output.allowed),
-        words.number(worst.max_relative),
-        "" if times is None else f"{times:.2g}",
+        words.number(output.relative),
+        _times(output.excess),
         "" if worst.index is None else str(list(worst.index)),
         words.element(worst.reference),
         words.element(worst.converted),
-        verdict,
     )
+
+
+def _times(noise: float | None) -> str:
+    """A multiple of the noise; blank where nothing deviates or it is not known, a dash where it excuses nothing."""
+    return "" if not noise else f"{noise:.2g}" if math.isfinite(noise) else "-"
 
 
 def _figures(console: Console, report: VerifyReport) -> None:

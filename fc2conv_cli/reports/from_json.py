@@ -210,6 +210,7 @@ def _verification(fields: Fields) -> VerifyReport:
         original_cost=_cost(fields.object_or_none("original_cost")),
         converted_cost=_cost(fields.object_or_none("converted_cost")),
         per_layer=layers(fields),
+        quantized=fields.has("quantized") and fields.flag("quantized"),
     )
 
 
@@ -242,6 +243,7 @@ def _output(fields: Fields) -> OutputReport:
         fields.measure_or_none("noise"),
         fields.measure_or_none("excess"),
         fields.flag("compared"),
+        fields.measure_or_none("largest") if fields.has("largest") else None,
     )
 
 

@@ -105,6 +105,7 @@ def verification(report: VerifyReport) -> dict[str, Any]:
         "converted": str(report.converted),
         "passed": report.passed,
         "engine": report.engine,
+        "quantized": report.quantized,
         "seed": report.seed,
         "inputs": None if report.data is None else str(report.data),
         "accepts_ill_conditioned": report.accepts_ill_conditioned,
@@ -131,6 +132,7 @@ def per_layer(report: LayersReport | None) -> dict[str, Any]:
         "per_layer_engine": report.engine,
         "per_layer_runs": report.runs,
         "per_layer_notes": list(report.notes),
+        "per_layer_tells_all": report.tells_all,
         "first_to_diverge": None if report.first is None else report.first.name,
     }
 
@@ -205,6 +207,7 @@ def _output(output: OutputReport) -> dict[str, Any]:
         "noise": output.noise,
         "excess": output.excess,
         "compared": output.compared,
+        "largest": output.largest,
         "extremes": [_deviation(deviation) for deviation in output.extremes],
         "failures": list(output.failures),
         "notes": list(output.notes),

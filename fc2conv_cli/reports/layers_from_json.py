@@ -20,6 +20,7 @@ def layers(fields: Fields) -> LayersReport | None:
         fields.whole("per_layer_runs"),
         fields.text("per_layer_engine"),
         fields.texts("per_layer_notes"),
+        fields.has("per_layer_tells_all") and fields.flag("per_layer_tells_all"),
     )
 
 

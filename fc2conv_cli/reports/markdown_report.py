@@ -15,6 +15,7 @@ from fc2conv_cli.reports.words import (
     figures,
     ill_conditioned,
     number,
+    output_verdict,
     ran,
     what_would_pass,
     which_layer,
@@ -125,15 +126,15 @@ def _layer_deviation(row: LayerReport) -> Sequence[str]:
 
 def _output(output: OutputReport) -> Sequence[str]:
     worst = output.worst
-    verdict = output.verdict.upper() if not output.passed else "same" if worst is not None else "not compared"
+    verdict = output_verdict(output)
     if worst is None:
         return (output.name, output.dtype, *[""] * 6, verdict)
     return (
         output.name,
         output.dtype,
-        number(worst.max_abs),
+        number(output.delta),
         number(output.allowed),
-        number(worst.max_relative),
+        number(output.relative),
         "" if worst.index is None else str(list(worst.index)),
         element(worst.reference),
         element(worst.converted),

@@ -12,6 +12,10 @@ _SENSIBLE_RTOL = 1.0
 """A tolerance above this is no advice: it would let anything pass."""
 
 
+_SENSIBLE_FACTOR = 100
+"""Nor is one so many times what is in force: a model that is so far off is another one."""
+
+
 def counted(count: int, thing: str) -> str:
     """``1 run``, ``2 runs``."""
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
@@ -38,6 +42,13 @@ def verdict(report: VerifyReport) -> str:
     if waived and all(output.passed for output in others) and not report.failures:
         return "ILL-CONDITIONED"
     return "DIFFERENT"
+
+
+def output_verdict(output: OutputReport) -> str:
+    """What came of an output; one of which nothing finite was compared is not called the same."""
+    if not output.passed:
+        return output.verdict.upper()
+    return "same" if output.worst is not None and output.compared else "not compared"
 
 
 def ran(report: VerifyReport) -> str:
@@ -69,10 +80,10 @@ def figures(output: OutputReport) -> dict[str, str]:
 def costs(report: VerifyReport) -> Iterator[str]:
     """What each of the two models cost to run."""
     for name, cost in (("original", report.original_cost), ("converted", report.converted_cost)):
-        if cost is not None and cost.runs:
+        if cost is not None:
             memory = "" if cost.memory_bytes is None else f", {cost.memory_bytes / 2**20:.1f} MB of memory"
-            each = f"{cost.seconds_per_run * 1e3:.3g} ms a run over {cost.runs}"
-            yield f"{name}: loaded in {cost.load_seconds * 1e3:.3g} ms, {each}{memory}"
+            each = f", {cost.seconds_per_run * 1e3:.3g} ms a run over {cost.runs} after the first" if cost.runs else ""
+            yield f"{name}: loaded in {cost.load_seconds * 1e3:.3g} ms{each}{memory}"
 
 
 def ill_conditioned(output: OutputReport, *, accepted: bool) -> str:
@@ -90,12 +101,21 @@ def ill_conditioned(output: OutputReport, *, accepted: bool) -> str:
     )
 
 
+def _in_force(output: OutputReport) -> float:
+    """What is allowed of the largest reference value, atol included."""
+    largest = 0.0 if output.worst is None else output.worst.max_reference
+    return output.tolerance.rtol + (output.tolerance.atol / largest if largest else 0.0)
+
+
 def what_would_pass(report: VerifyReport) -> str:
     """The tolerance that would let all outputs pass; nothing if they do, or if none that makes sense would."""
     rtol = report.rtol_to_pass
     if rtol is None or rtol > _SENSIBLE_RTOL:
         return ""
-    used = {output.tolerance.rtol for output in report.outputs if not output.passed}
+    failing = [output for output in report.outputs if not output.passed]
+    if any(output.rtol_to_pass > _SENSIBLE_FACTOR * _in_force(output) for output in failing):
+        return ""
+    used = {output.tolerance.rtol for output in failing}
     now = f"; now it is {number(used.pop())}" if len(used) == 1 else ""
     return f"all outputs would pass with --rtol {rounded_up(rtol)}{now}"
 
@@ -147,7 +167,10 @@ def layers_beside_outputs(report: VerifyReport) -> str:
         return ""
     if report.agrees:
         return "the outputs agree all the same: on these inputs what diverges is lost before it reaches one"
-    return "the outputs differ all the same: the fault is behind the last layer, or other inputs show it (--seed)"
+    if layers.tells_all:
+        return "the outputs differ all the same: the fault is behind the last layer, or beside all of them"
+    other = "--seed draws others" if report.data is None else "--samples takes more of them"
+    return f"the outputs differ all the same: inputs that show it are not among those compared layer by layer ({other})"
 
 
 def by_layer(report: VerifyReport) -> tuple[str, ...]:

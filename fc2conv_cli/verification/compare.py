@@ -16,8 +16,8 @@ from fc2conv_cli.verification.gathered import Gathered
 from fc2conv_cli.verification.inputs import dims_of, dynamic_dims
 from fc2conv_cli.verification.interface import compare_inputs, compare_outputs
 from fc2conv_cli.verification.report import VerifyReport
-from fc2conv_cli.verification.runner import Model, RunError, Runner
-from fc2conv_cli.verification.runs import Comparison, Names, Outcome, Run, Runs
+from fc2conv_cli.verification.runner import Model, RunError, Runner, warm_up
+from fc2conv_cli.verification.runs import Comparison, Names, Outcome, Run, Runs, sizes_text
 from fc2conv_cli.verification.settings import Settings
 from fc2conv_cli.verification.turns import Room, room_for
 
@@ -181,6 +181,8 @@ def _compare(engine: _Engine, pair: _Pair, settings: Settings) -> VerifyReport:
 
 def _compare_in(room: Room, engine: _Engine, pair: _Pair, settings: Settings) -> VerifyReport:
     facts = pair.facts
+    if engine is _ONNXRUNTIME:
+        warm_up()
     try:
         original = room.load(lambda: pair.load(engine))
     except RunError as error:
@@ -217,7 +219,8 @@ def _compare_in(room: Room, engine: _Engine, pair: _Pair, settings: Settings) ->
         ).run_all()
         outcome = replace(outcome, said=noted if pair.names is _EXPORT else (*noted, *outcome.said))
         if not outcome.ran:
-            problem = f"{pair.engine_name(engine)} cannot run it: {outcome.refusals[0][1]}"
+            sizes, why = outcome.refusals[0]
+            problem = f"{pair.engine_name(engine)} cannot run it{f' at {sizes_text(sizes)}' if dims else ''}: {why}"
             raise UnrunnableModelError(pair.original, problem, hint=f"{_FEED} {_UNVERIFIED}")
     return _report(engine, pair, settings, outcome, gathered, (original.cost, measured.cost))
 
@@ -291,4 +294,6 @@ def _report(
         accepts_ill_conditioned=settings.accept_ill_conditioned,
         original_cost=costs[0],
         converted_cost=costs[1],
+        quantized=pair.facts.quantized,
+        farthest=tuple({id(g.farthest[1]): g.farthest[1] for g in gathered.values() if g.farthest}.values()),
     )

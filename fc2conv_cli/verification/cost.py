@@ -22,8 +22,8 @@ class Cost:
 
     Attributes:
         load_seconds: To load it.
-        run_seconds: In all runs together.
-        runs: Number of runs.
+        run_seconds: In all runs that count together.
+        runs: Number of these: the first one warms up and does not count.
         memory_bytes: By how much the process had grown when it was loaded and had run; None where that is unknown.
             What the allocator gave back in between is not seen, so small models may show 0.
     """
@@ -35,7 +35,7 @@ class Cost:
 
     @property
     def seconds_per_run(self) -> float:
-        """The mean; 0 if it never ran."""
+        """The mean; 0 if no run counts."""
         return self.run_seconds / self.runs if self.runs else 0.0
 
 
@@ -48,6 +48,7 @@ class Measured:
     grown: int | None
     run_seconds: float = 0.0
     runs: int = 0
+    warm: bool = False
     overridable: tuple[Port, ...] = field(init=False)
     inputs: tuple[Port, ...] = field(init=False)
     outputs: tuple[Port, ...] = field(init=False)
@@ -68,13 +69,22 @@ class Measured:
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Any]:
         """Run the model once; raises RunError as it does."""
-        before, started = resident_bytes() if not self.runs else None, time.perf_counter()
+        if not self.warm:
+            return self._warm_up(feeds)
+        started = time.perf_counter()
         result = self.model.run(feeds)
         self.run_seconds += time.perf_counter() - started
-        after = resident_bytes() if not self.runs else None
+        self.runs += 1
+        return result
+
+    def _warm_up(self, feeds: Mapping[str, Array]) -> dict[str, Any]:
+        """The first run: it is not timed, since it sets up what later ones find, but memory grows in it."""
+        before = resident_bytes()
+        result = self.model.run(feeds)
+        after = resident_bytes()
         if before is not None and after is not None and self.grown is not None:
             self.grown += max(after - before, 0)
-        self.runs += 1
+        self.warm = True
         return result
 
     @property

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import onnx_ir as ir
@@ -46,6 +46,7 @@ class Facts:
         coarsest_floats: By output: the coarsest float type that it is computed in. An output may be cast to a finer
             one, but is no more precise for it.
         quantized: Whether it rounds to integers or sums integers anywhere, as quantised models do.
+        table_names: What each of these inputs looks up, where its values are the rows of that.
         chosen: Outputs that depend on which of several values is the largest: as integers they are no numbers.
     """
 
@@ -58,6 +59,7 @@ class Facts:
     coarsest_floats: Mapping[str, str]
     quantized: bool
     chosen: frozenset[str] = frozenset()
+    table_names: Mapping[str, str] = field(default_factory=dict)
 
 
 def facts_of(path: Path) -> Facts:
@@ -66,10 +68,12 @@ def facts_of(path: Path) -> Facts:
     shapes = infer(model) if _has_integer_input(model) else Shapes()
     unranked = frozenset(v.name for v in model.graph.inputs if v.name and v.shape is None)
     constants = Constants(model, shapes)
-    tables, masks, called = _integers(model, IndexRanges(model, shapes, constants))
+    ranges = IndexRanges(model, shapes, constants)
+    tables, masks, called = _integers(model, ranges)
     lengths, coarsest = _lengths(model, shapes), _coarsest_floats(model, constants)
     random, quantized = _random_node(model), _is_quantized(model)
-    return Facts(tables, masks, called, lengths, unranked, random, coarsest, quantized, _chosen(model))
+    names = _table_names(model, ranges, tables)
+    return Facts(tables, masks, called, lengths, unranked, random, coarsest, quantized, _chosen(model), names)
 
 
 _CHOOSE = frozenset({"ArgMax", "ArgMin", "TopK", "NonMaxSuppression", "NonZero", "Unique", "Compress"})
@@ -217,6 +221,12 @@ def _integers(
         elif _CALLED_MASK.search(name):
             called.add(name)
     return tables, frozenset(masks), frozenset(called)
+
+
+def _table_names(model: ir.Model, ranges: IndexRanges, tables: Collection[str]) -> dict[str, str]:
+    """Of the inputs that look something up: what, if nothing else that is done with them bounds or widens it."""
+    wanted = {v.name or "": ranges.wanted(v) for v in model.graph.inputs if v.name in tables}
+    return {name: want.table for name, want in wanted.items() if want.table and want.must == want.reach}
 
 
 _RECURRENT = frozenset({"LSTM", "GRU", "RNN"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from fc2conv_cli.verification.extremes import kept, least_rtol, worst_of
 from fc2conv_cli.verification.measures import Sums
 from fc2conv_cli.verification.metrics import NOISE_FACTOR, Deviation, Tolerance, compare, tolerance_for
 from fc2conv_cli.verification.noise import Movements, noise_floor, times_noise
-from fc2conv_cli.verification.report import OutputReport
+from fc2conv_cli.verification.report import OutputReport, within_atol
 from fc2conv_cli.verification.runner import Port
 from fc2conv_cli.verification.settings import OutputTolerance
 from fc2conv_cli.verification.ties import Tie, overflows, tie_of
@@ -27,10 +27,11 @@ _FEW_VALUES = 2
 
 
 class Compared(NamedTuple):
-    """What one run came to: whether a difference is outside tolerance, and whether nothing at all is amiss."""
+    """What one run came to: if a difference is outside tolerance, if nothing is amiss, and the rtol it would need."""
 
     outside: bool = False
     agrees: bool = True
+    rtol: float = 0.0
 
 
 @dataclass
@@ -68,6 +69,7 @@ class Gathered:
     outside: float | None = None
     overflows: int = 0
     finite_there: float = 0.0
+    farthest: tuple[float, Mapping[str, Array]] | None = None
 
     @property
     def worst(self) -> Deviation | None:
@@ -83,7 +85,7 @@ class Gathered:
     def notes(self) -> tuple[str, ...]:
         """What is to be said of it."""
         odd = (("NaN", self.nans), ("the same infinity", self.infinities))
-        notes = [f"{what} in both models at up to {share:.3g} of the places" for what, share in odd if share]
+        notes = [f"{what} in both models at {_percent(share)} of the places" for what, share in odd if share]
         if self.dtype in ("float32", "float64") and self.coarsest_float not in (self.dtype, "float64"):
             notes.append(f"held to what {self.coarsest_float} is worth, since the model computes in that above it")
         if self.overflows:
@@ -101,10 +103,8 @@ class Gathered:
         elif self.elements > 2 and 0 < len(self.integers) <= _FEW_VALUES:
             listed = " or ".join(map(str, sorted(self.integers)))
             notes.append(f"every value of every run is {listed}, so this shows little")
-        elif self.tolerance is not None and 0 < self.largest <= self.tolerance.atol:
-            notes.append(
-                f"all values are within atol ({self.largest:.3g}), so this shows little: give a smaller --atol"
-            )
+        elif self.tolerance is not None and (little := within_atol(self.largest, self.tolerance.atol)):
+            notes.append(little)
         elif self.tolerance is not None and (idle := self.changes.note(self.tolerance.atol, self.tolerance.rtol)):
             notes.append(idle)
         return tuple(notes)
@@ -122,9 +122,14 @@ class Gathered:
                 found = self._fail(f"is {theirs.dtype}, was {ours.dtype}{where}")
             elif ours.shape != theirs.shape:
                 found = self._fail(f"has shape {list(theirs.shape)}, was {list(ours.shape)}{where}")
-            elif not self._measure(ours, theirs).passed:
-                found = Compared(outside=True, agrees=False)
+            elif not (run := self._measure(ours, theirs)).passed and self.tolerance is not None:
+                found = Compared(True, False, max(found.rtol, run.rtol_to_pass(self.tolerance.atol)))
         return found
+
+    def keep(self, feeds: Mapping[str, Array], found: Compared) -> None:
+        """Keep the inputs of a run that does not agree, if none was farther off before."""
+        if not found.agrees and (self.farthest is None or found.rtol > self.farthest[0]):
+            self.farthest = found.rtol, feeds
 
     def tie(self, reference: Any, converted: Any) -> Tie | None:
         """What may have jumped in a run that is outside tolerance; None if it cannot, or the verdict is settled."""
@@ -195,6 +200,7 @@ class Gathered:
             self.noise,
             self.excess,
             self.finite,
+            self.largest if self.tolerance is not None else None,
         )
 
     def tolerance_for(self, dtype: str) -> Tolerance:
@@ -219,7 +225,11 @@ class Gathered:
     def _fail(self, failure: str) -> Compared:
         if failure not in self.failures:
             self.failures.append(failure)
-        return Compared(agrees=False)
+        return Compared(agrees=False, rtol=math.inf)
+
+
+def _percent(share: float) -> str:
+    return "100 %" if share == 1 else f"up to {100 * share:.3g} %"
 
 
 def _are_numbers(*values: Any) -> bool:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fc2conv_cli.errors import InvalidInputsError
+from fc2conv_cli.sizes import PLACEHOLDERS
 from fc2conv_cli.verification.runner import Port
 
 Array = npt.NDArray[np.generic]
@@ -51,10 +52,25 @@ def given_samples(path: Path, ports: Sequence[Port]) -> list[GivenSample]:
         hint = "--inputs takes a .npz, a .npy, or a folder of them or of test data."
         raise InvalidInputsError(path, "there is no such file or folder", hint=hint) from error
     found = list(_folder(path, ports)) if path.is_dir() else list(_file(path, ports))
+    for sample in found:
+        _refuse_contradictions(path, sample, ports)
     if not found:
         hint = "A folder may hold .npz and .npy files, and test_data_set_* folders."
         raise InvalidInputsError(path, "no inputs are in it", hint=hint)
     return found
+
+
+def _refuse_contradictions(path: Path, sample: GivenSample, ports: Sequence[Port]) -> None:
+    """A dim of one name has one size: models that are given two run by chance, on what happens to broadcast."""
+    seen: dict[str, tuple[str, int]] = {}
+    for port in ports:
+        for dim, size in zip(port.shape or (), sample.feeds[port.name].shape, strict=False):
+            if not isinstance(dim, str) or dim in PLACEHOLDERS:
+                continue
+            where, known = seen.setdefault(dim, (port.name, size))
+            if size != known:
+                problem = f"{sample.label}: {dim}={known} in input {where!r}, but {dim}={size} in input {port.name!r}"
+                raise InvalidInputsError(path, problem, hint=f"Both declare the dim {dim!r}: give them one size of it.")
 
 
 def _folder(path: Path, ports: Sequence[Port]) -> Iterator[GivenSample]:

@@ -59,6 +59,7 @@ class Wanted(NamedTuple):
         is_mask: Whether it is certainly a mask of 0 and 1 (made a boolean, subtracted from 1).
         like_mask: Whether something only asks on which side of 0 or 1 it is.
         other: Whether something else is done with it.
+        table: The name of what it looks up, of the first if there are several.
     """
 
     must: Bounds = Bounds()
@@ -66,6 +67,7 @@ class Wanted(NamedTuple):
     is_mask: bool = False
     like_mask: bool = False
     other: bool = False
+    table: str = ""
 
     def __and__(self, more: Wanted) -> Wanted:
         """What both want."""
@@ -73,8 +75,8 @@ class Wanted(NamedTuple):
         reach = self.reach or more.reach
         if self.reach is not None and more.reach is not None:
             reach = Bounds(min(self.reach.low, more.reach.low), max(self.reach.high, more.reach.high))
-        flags = (a or b for a, b in zip(self[2:], more[2:], strict=True))
-        return Wanted(must, reach, *flags)
+        is_mask, like_mask = self.is_mask or more.is_mask, self.like_mask or more.like_mask
+        return Wanted(must, reach, is_mask, like_mask, self.other or more.other, self.table or more.table)
 
     def moved(self, change: Callable[[Bounds], Bounds]) -> Wanted:
         """The same of a value that lies before a change of values."""
@@ -142,7 +144,7 @@ class IndexRanges:
             return self.wanted(function.inputs[index], (*calls, node), depth + 1)
         if (limit := self._table(node, index, calls)) is not None:
             bounds = Bounds(0, limit - 1)
-            return Wanted(bounds, bounds)
+            return Wanted(bounds, bounds, table=self._table_name(node, index, calls))
         if node.domain not in ("", "ai.onnx"):
             return OTHER
         after = self._after(node, index, calls, depth)
@@ -217,6 +219,11 @@ class IndexRanges:
             depth = self._constant(node, 1, calls)
             return None if depth is None else int(depth.reshape(-1)[0])
         return None
+
+    def _table_name(self, node: ir.Node, index: int, calls: Calls) -> str:
+        place = _TABLES.get((node.domain, node.op_type), {}).get(index)
+        table = None if place is None else node.inputs[place]
+        return "" if table is None else self._outside(table, calls).name or ""
 
     def _table_nd(self, node: ir.Node, calls: Calls) -> int | None:
         """Indices of several axes are held to the shortest of these."""

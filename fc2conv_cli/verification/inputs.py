@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import ml_dtypes
@@ -16,6 +17,7 @@ from fc2conv_cli.errors import UsageError
 from fc2conv_cli.frontends.input_specs import InputSpec
 from fc2conv_cli.sizes import PLACEHOLDERS
 from fc2conv_cli.verification.feeding import Distribution, Range
+from fc2conv_cli.verification.rows import dealt, drawn_before
 from fc2conv_cli.verification.runner import Port
 
 Array = npt.NDArray[np.generic]
@@ -40,7 +42,6 @@ _MOST_CASES = 16
 """The sizes that the user gives are combined with each other and with the usual ones up to this many combinations."""
 _MOST_SWITCHES = 2
 """So many boolean inputs are switched independently: four samples are all their combinations."""
-_INT64_MAX = 2**63 - 1
 _WHOLE = 3
 """Whole numbers as floats lie between minus this and this: small enough for exact sums."""
 _INTEGER_LIMITS = (10, 2, 1)
@@ -75,9 +76,13 @@ def dims_of(specs: Sequence[InputSpec], ports: Sequence[Port]) -> dict[str, tupl
             if isinstance(size, int) and (size != dim if name is None else found.setdefault(name, (size,)) != (size,)):
                 whole = ", ".join(map(str, declared))
                 raise UsageError(f"--input {spec.name}: {size} at axis {i} does not fit", hint=f"It is [{whole}].")
-        if len(spec.shape) != len(declared) or (port.dtype is not None and spec.dtype != port.dtype):
-            whole = "x".join(map(str, declared))
-            raise UsageError(f"--input {spec.name}: shape or type does not fit", hint=f"It is {whole}:{port.dtype}.")
+        whole = "x".join(map(str, declared))
+        if len(spec.shape) != len(declared):
+            problem = f"--input {spec.name}: a shape of {len(spec.shape)} dims does not fit, it has {len(declared)}"
+            raise UsageError(problem, hint=f"It is {whole}:{port.dtype}.")
+        if None not in (port.dtype, spec.dtype) and spec.dtype != port.dtype:
+            problem = f"--input {spec.name}: the type {spec.dtype} does not fit, it is {port.dtype}"
+            raise UsageError(problem, hint=f"It is {whole}:{port.dtype}; without a type, that of the model is taken.")
     return found
 
 
@@ -184,7 +189,31 @@ class Recipe:
     ranges: Mapping[str, Range] = field(default_factory=dict)
 
 
-def sample(ports: Sequence[Port], sizes: Sizes, recipe: Recipe, seed: Sequence[int]) -> dict[str, Array]:
+@dataclass(frozen=True)
+class Place:
+    """A run among those of a comparison: what comes before it has read some rows of a table.
+
+    Attributes:
+        cases: The sizes of all runs.
+        number: Its own among them; there may be no such, after the last.
+        k: Its number among the samples there.
+        samples: How many there are of each.
+    """
+
+    cases: Sequence[Sizes] = ()
+    number: int = 0
+    k: int = 0
+    samples: int = 0
+
+    def start(self, port: Port) -> int:
+        """How many values an input has taken before."""
+        counts = [math.prod(_shape(port, case)) for case in self.cases[: self.number + 1]]
+        return drawn_before(counts, self.number, self.k, self.samples)
+
+
+def sample(
+    ports: Sequence[Port], sizes: Sizes, recipe: Recipe, seed: Sequence[int], place: Place | None = None
+) -> dict[str, Array]:
     """One set of inputs.
 
     Args:
@@ -192,6 +221,7 @@ def sample(ports: Sequence[Port], sizes: Sizes, recipe: Recipe, seed: Sequence[i
         sizes: A size for each dynamic dim.
         recipe: How values are drawn.
         seed: Seeds the generator; equal seeds give equal inputs.
+        place: The run among others, so that together they read as much of a table as they can.
 
     Returns:
         N(0, 1) for floats if nothing else is wished, small integers, fair coin flips for booleans, and for a single
@@ -200,10 +230,11 @@ def sample(ports: Sequence[Port], sizes: Sizes, recipe: Recipe, seed: Sequence[i
     rng = np.random.default_rng(list(seed))
     feeds: dict[str, Array] = {}
     switches = itertools.count()
-    for port in ports:
+    for number, port in enumerate(ports):
         shape, dtype = _shape(port, sizes), np.dtype(port.dtype)
+        turn = partial(_in_turn, shape=shape, start=(place or Place()).start(port), deck=(seed[0], number), rng=rng)
         if port.name in recipe.ranges:
-            feeds[port.name] = _within(recipe.ranges[port.name], shape, dtype, rng)
+            feeds[port.name] = _within(recipe.ranges[port.name], shape, dtype, rng, turn)
         elif "float" in dtype.name:
             feeds[port.name] = _floats(recipe.distribution, shape, rng).astype(dtype, copy=False)
         elif dtype.kind == "b" and math.prod(shape) == 1:
@@ -213,8 +244,16 @@ def sample(ports: Sequence[Port], sizes: Sizes, recipe: Recipe, seed: Sequence[i
             feeds[port.name] = np.asarray(rng.integers(0, 2, shape)).astype(dtype)
         else:
             low, high = _integer_bounds(port, dtype, recipe, sizes)
-            feeds[port.name] = np.asarray(rng.integers(low, high, shape, endpoint=True)).astype(dtype)
+            table = port.name in recipe.tables
+            drawn = turn((low, high)) if table else rng.integers(low, high, shape, endpoint=True)
+            feeds[port.name] = np.asarray(drawn).astype(dtype)
     return feeds
+
+
+def _in_turn(
+    bounds: tuple[int, int], shape: Sequence[int], start: int, deck: Sequence[int], rng: np.random.Generator
+) -> Array:
+    return dealt(bounds, math.prod(shape), start, deck, rng).reshape(shape)
 
 
 def _floats(distribution: Distribution, shape: Sequence[int], rng: np.random.Generator) -> Array:
@@ -227,7 +266,13 @@ def _floats(distribution: Distribution, shape: Sequence[int], rng: np.random.Gen
     return np.full(shape, 1.0 if distribution == "ones" else 0.0, np.float32)
 
 
-def _within(bounds: Range, shape: Sequence[int], dtype: np.dtype[Any], rng: np.random.Generator) -> Array:
+def _within(
+    bounds: Range,
+    shape: Sequence[int],
+    dtype: np.dtype[Any],
+    rng: np.random.Generator,
+    turn: Callable[[tuple[int, int]], Array],
+) -> Array:
     """Floats between the bounds, integers from the one to the other; what the type does not hold is refused."""
     if "float" in dtype.name:
         info = ml_dtypes.finfo(dtype)  # type: ignore[no-untyped-call]
@@ -242,8 +287,7 @@ def _within(bounds: Range, shape: Sequence[int], dtype: np.dtype[Any], rng: np.r
     low, high = int(bounds.low), int(bounds.high)
     if not whole[0] <= low <= high <= whole[1]:
         raise _beyond(bounds, dtype)
-    drawn = rng.integers(low, high, shape, np.uint64 if high > _INT64_MAX else np.int64, endpoint=True)
-    return np.asarray(drawn).astype(dtype)
+    return np.asarray(turn((low, high))).astype(dtype)
 
 
 def _beyond(bounds: Range, dtype: np.dtype[Any]) -> UsageError:

@@ -79,6 +79,7 @@ class LayersReport:
         runs: Number of inputs that they were compared on.
         engine: What ran the models.
         notes: What else is to be said.
+        tells_all: Whether the inputs on which the outputs are farthest off are among them.
     """
 
     basis: Basis
@@ -86,6 +87,7 @@ class LayersReport:
     runs: int = 0
     engine: str = "onnxruntime"
     notes: tuple[str, ...] = ()
+    tells_all: bool = False
 
     @property
     def first(self) -> LayerReport | None:

@@ -76,8 +76,8 @@ class Deviation:
         max_abs: Largest absolute difference; infinite where only one side is finite or the values are unequal
             without a difference (strings).
         max_reference: Largest magnitude in the finite part of the reference.
-        index: Where the largest difference is (elementwise: where it is farthest beyond what is allowed there); None
-            when both are equal.
+        index: Where the largest difference is (elementwise: the largest multiple of what is allowed there); None when
+            both are equal.
         reference: The value of the original there.
         converted: The value of the converted model there.
         passed: Whether it is within tolerance.
@@ -145,8 +145,8 @@ def compare(reference: Array, converted: Array, tolerance: Tolerance) -> Deviati
     magnitude = np.abs(np.where(np.isfinite(ours), ours, 0.0))
     index = None
     if max_abs > 0:
-        beyond = delta - tolerance.rtol * magnitude if tolerance.elementwise else delta
-        index = tuple(int(i) for i in np.unravel_index(int(np.argmax(beyond)), delta.shape))
+        size = _share(delta, magnitude, tolerance) if tolerance.elementwise else delta
+        index = tuple(int(i) for i in np.unravel_index(int(np.argmax(size)), delta.shape))
     return Deviation(
         max_abs,
         max_reference,
@@ -158,6 +158,14 @@ def compare(reference: Array, converted: Array, tolerance: Tolerance) -> Deviati
         float(np.isinf(ours[same_odd]).sum() / max(ours.size, 1)),
         _elementwise_rtol(delta, magnitude, tolerance.atol) if tolerance.elementwise else None,
     )
+
+
+def _share(
+    delta: npt.NDArray[np.float64], magnitude: npt.NDArray[np.float64], tolerance: Tolerance
+) -> npt.NDArray[np.float64]:
+    """Each difference as a multiple of what is allowed there."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.nan_to_num(delta / tolerance.allowed(magnitude), nan=0.0, posinf=np.inf)
 
 
 def _passes(delta: npt.NDArray[np.float64], magnitude: npt.NDArray[np.float64], tolerance: Tolerance) -> bool:

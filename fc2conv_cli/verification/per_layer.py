@@ -16,11 +16,12 @@ import numpy.typing as npt
 from fc2conv_cli.io_layout import IoLayout, move, recorded
 from fc2conv_cli.layer_notes import LayerNote
 from fc2conv_cli.verification.alone import Alone
+from fc2conv_cli.verification.changes import digest
 from fc2conv_cli.verification.compare import Settings
 from fc2conv_cli.verification.correspondence import Correspondence, Tap, correspondence
 from fc2conv_cli.verification.facts import Facts, facts_of
 from fc2conv_cli.verification.given import given_samples
-from fc2conv_cli.verification.inputs import Sizes, dims_of, integer_limits, larger_cases, sample, usual_cases
+from fc2conv_cli.verification.inputs import Place, Sizes, dims_of, integer_limits, larger_cases, sample, usual_cases
 from fc2conv_cli.verification.instrument import Engine, Instrumented, in_onnxruntime, in_reference
 from fc2conv_cli.verification.layer_report import LayerReport, LayersReport, within_noise
 from fc2conv_cli.verification.metrics import Deviation, Tolerance, compare, tolerance_for
@@ -38,7 +39,12 @@ _COARSEST_FIRST = ("bfloat16", "float16", "float32", "float64")
 
 
 def compare_layers(
-    original: Path, converted: Path, settings: Settings, cases: Sequence[Sizes] = (), facts: Facts | None = None
+    original: Path,
+    converted: Path,
+    settings: Settings,
+    cases: Sequence[Sizes] = (),
+    farthest: Sequence[Feeds] = (),
+    facts: Facts | None = None,
 ) -> LayersReport:
     """Run both models on the same inputs, one set for each choice of sizes, and compare layer by layer.
 
@@ -50,10 +56,11 @@ def compare_layers(
         converted: The file to judge.
         settings: How to compare.
         cases: Sizes of dynamic dims that the original runs at; found out if there are none.
+        farthest: Inputs on which the outputs are known to differ; they are taken, too.
         facts: What bears on the comparison, if that is known already.
     """
     facts = facts or facts_of(original)
-    pair = _Pair(Instrumented(original), Instrumented(converted), settings, facts, tuple(cases))
+    pair = _Pair(Instrumented(original), Instrumented(converted), settings, facts, tuple(cases), tuple(farthest))
     found = correspondence(pair.original, pair.converted)
     if not found.taps:
         return LayersReport(found.basis, (), notes=found.notes)
@@ -85,6 +92,7 @@ class _Pair:
     settings: Settings
     facts: Facts
     cases: tuple[Sizes, ...]
+    farthest: tuple[Feeds, ...] = ()
 
     @property
     def coarsest(self) -> str:
@@ -108,11 +116,13 @@ class _Pair:
                     run.measure(gathered[i : i + _AT_A_TIME])
         rows = (g.report() for g in gathered)
         shown = tuple(row for row in rows if found.basis == "notes" or (row.measured and "float" in row.dtype))
-        return LayersReport(found.basis, shown, len(feeds), name, (*found.notes, *refused))
+        told = {digest(one) for one in self.farthest} <= {digest(one) for one in feeds} and bool(self.farthest)
+        return LayersReport(found.basis, shown, len(feeds), name, (*found.notes, *refused), told)
 
     def _inputs(self, engine: Engine, layout: IoLayout) -> tuple[list[Feeds], tuple[str, ...]]:
         """Inputs that both models take, and a sentence on those that only the original does."""
-        feeds = self._accepted(_as_it_is(self.original, engine))
+        known = [*self._accepted(_as_it_is(self.original, engine)), *self.farthest]
+        feeds = list({digest(one): one for one in known}.values())
         candidate = _as_it_is(self.converted, engine)
         taken: list[Feeds] = []
         said: tuple[str, ...] = ()
@@ -135,7 +145,8 @@ class _Pair:
                 accepted: list[Feeds] = []
                 for number, sizes in enumerate(cases):
                     seed = (self.settings.seed, number, 0)
-                    feeds = sample(reference.inputs, sizes, recipe_for(self.facts, feeding, limit), seed)
+                    place = Place(cases, number, 0, self.settings.samples)
+                    feeds = sample(reference.inputs, sizes, recipe_for(self.facts, feeding, limit), seed, place)
                     if _runs(reference, feeds):
                         accepted.append(feeds)
                 if accepted:

@@ -10,7 +10,7 @@ from fc2conv_cli.verification.extremes import judged, least_rtol, worst_of
 from fc2conv_cli.verification.judgement import Judgement
 from fc2conv_cli.verification.layer_report import LayerReport, LayersReport
 from fc2conv_cli.verification.metrics import Tolerance
-from fc2conv_cli.verification.report import OutputReport, VerifyReport
+from fc2conv_cli.verification.report import WITHIN_ATOL, OutputReport, VerifyReport, within_atol
 
 _AGAIN = "Run fc2conv verify again."
 
@@ -66,7 +66,9 @@ def _output(output: OutputReport, wanted: Judgement) -> OutputReport:
     judged_by = _as_measured(output, tolerance)
     worst, least = worst_of(judged_by.extremes, tolerance), least_rtol(judged_by.extremes, tolerance.atol)
     again = replace(judged_by, tolerance=tolerance, worst=worst, rtol_to_pass=least)
-    return replace(again, excess=_excess(output, again))
+    notes = [note for note in output.notes if output.largest is None or not note.startswith(WITHIN_ATOL)]
+    little = within_atol(output.largest or 0.0, tolerance.atol)
+    return replace(again, excess=_excess(output, again), notes=(*notes, *([little] if little else [])))
 
 
 def _as_measured(output: OutputReport, tolerance: Tolerance) -> OutputReport:
@@ -102,6 +104,11 @@ def _excess(before: OutputReport, after: OutputReport) -> float | None:
     return before.excess if after.passed or looser else None
 
 
+def _lost_its_noise(before: OutputReport, after: OutputReport) -> bool:
+    """Whether a comparison would have measured what tells ill-conditioned from different here, and this cannot know."""
+    return after.verdict == "different" and not after.failures and before.excess is not None and after.excess is None
+
+
 def _layers(report: LayersReport, wanted: Judgement) -> LayersReport:
     return replace(report, layers=tuple(_layer(row, wanted) for row in report.layers))
 
@@ -123,8 +130,13 @@ def _notes(before: VerifyReport, after: VerifyReport, wanted: Judgement) -> tupl
     notes = [f"judged again with {wanted.words}, from the saved report{left}; what is noted of outputs is from its run"]
     if before.per_layer is not None and before.per_layer != after.per_layer:
         notes.append("layers are judged again by one run each, the one that was farthest off by the tolerances before")
-    if before.agrees and not after.agrees and before.engine == "onnxruntime":
+    unmeasured = [a.name for b, a in zip(before.outputs, after.outputs, strict=True) if _lost_its_noise(b, a)]
+    if unmeasured:
+        listed = ", ".join(map(repr, unmeasured))
+        otherwise = "`fc2conv verify` with these options may decide otherwise"
+        notes.append(f"noise of {listed} was not measured at this tolerance; {otherwise}")
+    if before.quantized and before.agrees and not after.agrees and before.engine == "onnxruntime":
         notes.append(
-            "of a quantised model, `fc2conv verify` with these tolerances would ask ONNX's reference evaluator as well"
+            "the model is quantised: `fc2conv verify` with these options would ask ONNX's reference evaluator as well"
         )
     return tuple(notes)

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from fc2conv_cli.verification.cost import Cost
-from fc2conv_cli.verification.inputs import Sizes
+from fc2conv_cli.verification.inputs import Array, Sizes
 from fc2conv_cli.verification.layer_report import LayersReport
 from fc2conv_cli.verification.measures import Measures
 from fc2conv_cli.verification.metrics import NOISE_FACTOR, Deviation, Tolerance
 
 Verdict = Literal["same", "different", "ill-conditioned"]
 """Within tolerance; outside of it; outside of it, but no farther than the model's own rounding noise explains."""
+
+
+WITHIN_ATOL = "all values are within atol"
+
+
+def within_atol(largest: float, atol: float) -> str:
+    """That an absolute tolerance lets anything pass, if it does: the largest value of the reference tells."""
+    if not 0 < largest <= atol:
+        return ""
+    return f"{WITHIN_ATOL} ({largest:.3g}), so this shows little: give a smaller --atol"
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,7 @@ class OutputReport:
             if there are none of all runs in which noise was measured; None if it was not. It is infinite where noise
             excuses nothing. What is shown of it is what the verdict goes by.
         compared: Whether a finite value of it was compared in any run; if not, that nothing differs shows nothing.
+        largest: The largest magnitude in the original, of all runs; None if that is not known.
     """
 
     name: str
@@ -54,6 +66,7 @@ class OutputReport:
     noise: float | None = None
     excess: float | None = None
     compared: bool = True
+    largest: float | None = None
 
     @property
     def passed(self) -> bool:
@@ -67,6 +80,23 @@ class OutputReport:
             return "same"
         noisy = not self.failures and 0 < (self.excess or math.inf) <= NOISE_FACTOR
         return "ill-conditioned" if noisy else "different"
+
+    @property
+    def delta(self) -> float:
+        """The difference that the gate goes by: the largest, or with elementwise tolerances that of the worst one."""
+        if self.worst is None:
+            return 0.0
+        ours, theirs = self.worst.reference, self.worst.converted
+        if self.tolerance.elementwise and isinstance(ours, float) and isinstance(theirs, float):
+            there = abs(ours - theirs)
+            return there if math.isfinite(there) else self.worst.max_abs
+        return self.worst.max_abs
+
+    @property
+    def relative(self) -> float:
+        """The same over the largest magnitude of the reference."""
+        largest = 0.0 if self.worst is None else self.worst.max_reference
+        return self.delta / largest if largest else math.inf if self.delta else 0.0
 
     @property
     def allowed(self) -> float:
@@ -98,6 +128,8 @@ class VerifyReport:
         original_cost: What the original cost to run; None if it was not measured.
         converted_cost: What the converted model cost to run.
         export: For a PyTorch model: the comparison of its plain export with PyTorch itself, on the same inputs.
+        quantized: Whether the original rounds to integers: what differs is compared in another engine too.
+        farthest: The inputs on which each output that does not agree is farthest off; a saved report has none.
         per_layer: The comparison layer by layer, if it was asked for; it does not change the verdict.
     """
 
@@ -117,6 +149,8 @@ class VerifyReport:
     original_cost: Cost | None = field(default=None, compare=False)
     converted_cost: Cost | None = field(default=None, compare=False)
     per_layer: LayersReport | None = None
+    quantized: bool = False
+    farthest: tuple[Mapping[str, Array], ...] = field(default=(), compare=False, repr=False)
 
     def __str__(self) -> str:
         """The report as the command line prints it."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import onnxruntime as ort
 
 Array = npt.NDArray[np.generic]
@@ -113,6 +115,16 @@ class Runner:
             return dict(zip(names, self._session.run(names, dict(feeds)), strict=True))
         except Exception as error:
             raise RunError(_one_line(error)) from error
+
+
+@cache
+def warm_up() -> None:
+    """Let onnxruntime set up what it does once, so that the model that is loaded first does not pay for it."""
+    x, y = (onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1]) for name in "xy")
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Identity", ["x"], ["y"])], "warm_up", [x], [y])
+    opset = onnx.helper.make_opsetid("", 13)
+    model = onnx.helper.make_model(graph, ir_version=8, opset_imports=[opset])
+    Runner(model.SerializeToString()).run({"x": np.zeros(1, np.float32)})
 
 
 def _port(arg: Any) -> Port:

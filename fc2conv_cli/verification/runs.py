@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,13 +12,15 @@ import numpy as np
 
 from fc2conv_cli.errors import InvalidInputsError
 from fc2conv_cli.timing import Stopwatch
+from fc2conv_cli.verification.asked_for import refuse_ranges, refuse_sizes
 from fc2conv_cli.verification.changes import digest
 from fc2conv_cli.verification.facts import Facts
-from fc2conv_cli.verification.feeding import Feeding
+from fc2conv_cli.verification.feeding import Feeding, Range
 from fc2conv_cli.verification.gathered import Compared, Gathered
 from fc2conv_cli.verification.given import given_samples
 from fc2conv_cli.verification.inputs import (
     Array,
+    Place,
     Recipe,
     Sizes,
     dynamic_dims,
@@ -32,6 +35,7 @@ from fc2conv_cli.verification.inputs import (
     usual_cases,
 )
 from fc2conv_cli.verification.noise import movements
+from fc2conv_cli.verification.rows import unread
 from fc2conv_cli.verification.runner import Model, Port, RunError
 from fc2conv_cli.verification.settings import Settings
 from fc2conv_cli.verification.ties import steps_that_explain
@@ -62,6 +66,7 @@ class Outcome:
         refusals: Sizes that the reference refuses, and why.
         said: What is to be said besides.
         differs: Whether the last sample did.
+        read: The values of each input that looks something up.
     """
 
     cases: list[Sizes] = field(default_factory=list)
@@ -70,6 +75,7 @@ class Outcome:
     refusals: list[tuple[Sizes, str]] = field(default_factory=list)
     said: tuple[str, ...] = ()
     differs: bool = False
+    read: dict[str, set[int]] = field(default_factory=dict)
 
     def add(self, other: Outcome) -> None:
         """Take in more runs; what they refused does not matter."""
@@ -77,6 +83,8 @@ class Outcome:
         self.runs += other.runs
         self.failures.extend(other.failures)
         self.said = tuple(dict.fromkeys((*self.said, *other.said)))
+        for name, values in other.read.items():
+            self.read.setdefault(name, set()).update(values)
 
     @property
     def ran(self) -> bool:
@@ -87,7 +95,7 @@ class Outcome:
         """What was said before, and one note for all sizes that the reference itself refuses."""
         if not self.refusals:
             return self.said
-        sizes = "; ".join(_sizes_text(sizes) or "any" for sizes, _ in self.refusals)
+        sizes = "; ".join(sizes_text(sizes) or "any" for sizes, _ in self.refusals)
         return (*self.said, f"{reference} itself does not run at {sizes}: {self.refusals[0][1]}")
 
 
@@ -112,16 +120,20 @@ class Runs:
         """Whether one difference is enough: it confirms those that were seen before."""
         return self.slow and bool(self.doubtful)
 
+    @property
+    def most(self) -> int:
+        """The samples for each choice of sizes in an engine that is not slow."""
+        return self.samples * (_MORE_IF_QUANTIZED if self.quantized else 1)
+
     def at(self, sizes: Sizes) -> list[int]:
         """The samples for these sizes."""
-        most = self.samples * (_MORE_IF_QUANTIZED if self.quantized else 1)
-        where = _sizes_text(sizes)
-        return [k for k in range(most) if k < self.samples or not self.slow or (where, k) in self.doubtful]
+        where = sizes_text(sizes)
+        return [k for k in range(self.most) if k < self.samples or not self.slow or (where, k) in self.doubtful]
 
     def differs(self, sizes: Sizes, k: int) -> None:
         """Note a run that differs."""
         if not self.slow:
-            self.doubtful.add((_sizes_text(sizes), k))
+            self.doubtful.add((sizes_text(sizes), k))
 
 
 @dataclass(frozen=True)
@@ -153,7 +165,11 @@ class Comparison:
     def run_all(self) -> Outcome:
         """Run everything; what numpy would warn of on stderr (overflows, NaN) is measured, and stands in the report."""
         with np.errstate(all="ignore"):
-            return self._run_all()
+            outcome = self._run_all()
+        names, drawn = self.facts.table_names, self.settings.feeding.data is None
+        advice = "; a larger --samples reads more" if drawn else ""
+        outcome.said = (*outcome.said, *unread(outcome.read, self.facts.tables, names, advice))
+        return outcome
 
     def _run_all(self) -> Outcome:
         """Run the inputs that are given, or else the usual sizes; where the original refuses some, also larger ones."""
@@ -164,10 +180,13 @@ class Comparison:
         refuse_too_large(ports, cases)
         outcome, limit = self._first_that_runs([cases])
         if limit is not None and not outcome.refusals and (odd := odd_case(ports, self.dims)) is not None:
-            outcome.add(self._run_odd(odd, len(cases), limit))
+            outcome.add(self._run_odd(odd, cases, limit))
         if outcome.refusals and dynamic_dims(ports):
             larger, _ = self._first_that_runs(larger_cases(ports, self.dims), limit)
             outcome.add(larger)
+        if outcome.ran:
+            free = [name for name in dynamic_dims(ports) if name not in self.dims]
+            refuse_sizes(feeding, self.dims, free, outcome.cases, outcome.refusals)
         return outcome
 
     def _run_given(self, path: Path) -> Outcome:
@@ -182,15 +201,19 @@ class Comparison:
                 raise InvalidInputsError(path, problem, hint="Give inputs that it takes.")
         return outcome
 
-    def _run_odd(self, sizes: Sizes, number: int, limit: int) -> Outcome:
+    def _run_odd(self, sizes: Sizes, cases: Sequence[Sizes], limit: int) -> Outcome:
         """One sample; no matter if the original refuses it."""
         outcome = Outcome()
-        feeds = sample(self.reference.inputs, sizes, self._recipe(limit), (self.settings.seed, number, 0))
+        feeds = self._drawn(sizes, self._recipe(limit), cases, len(cases), 0)
         if self._run_once(feeds, sizes, outcome, noise=True, optional=True):
             outcome.cases.append(sizes)
             if outcome.differs:
                 self.runs.differs(sizes, 0)
         return outcome
+
+    def _drawn(self, sizes: Sizes, recipe: Recipe, cases: Sequence[Sizes], number: int, k: int) -> dict[str, Array]:
+        place = Place(cases, number, k, self.runs.most)
+        return sample(self.reference.inputs, sizes, recipe, (self.settings.seed, number, k), place)
 
     def _recipe(self, limit: int) -> Recipe:
         return recipe_for(self.facts, self.settings.feeding, limit)
@@ -218,10 +241,13 @@ class Comparison:
                 outcome.differs = False
                 self.watch.done(ran / total)
                 ran += 1
-                feeds = sample(self.reference.inputs, sizes, recipe, (self.settings.seed, number, k))
+                feeds = self._drawn(sizes, recipe, cases, number, k)
                 if facts.quantized and feeding.distribution == "normal":
                     feeds = spread_out(feeds, k, besides=feeding.ranges)
                 if not self._run_once(feeds, sizes, outcome, noise=k == 0):
+                    if outcome.refusals and outcome.refusals[-1][0] is sizes:
+                        draw = partial(self._drawn, sizes, cases=cases, number=number, k=k)
+                        self._refuse_ranges(recipe, draw, outcome.refusals[-1][1])
                     break
                 if k == 0:
                     outcome.cases.append(sizes)
@@ -231,6 +257,16 @@ class Comparison:
                     if self.runs.settled:
                         return outcome
         return outcome
+
+    def _refuse_ranges(self, recipe: Recipe, draw: Callable[[Recipe], Mapping[str, Array]], why: str) -> None:
+        def runs_with(ranges: Mapping[str, Range]) -> bool:
+            try:
+                self.reference.run(draw(replace(recipe, ranges=ranges)))
+            except RunError:
+                return False
+            return True
+
+        refuse_ranges(recipe.ranges, runs_with, why)
 
     def _run_overridden(self, feeds: Mapping[str, Array], sizes: Sizes, outcome: Outcome) -> None:
         """Once more with other values for the floats that a caller may override; no matter if the original refuses."""
@@ -252,7 +288,7 @@ class Comparison:
         noise: bool = False,
     ) -> bool:
         """Run both; `noise` asks how much the original moves by itself, which is asked anyway where they differ."""
-        where = where or (f" at {_sizes_text(sizes)}" if sizes else "")
+        where = where or (f" at {sizes_text(sizes)}" if sizes else "")
         try:
             expected = self.reference.run(feeds)
         except RunError as error:
@@ -264,8 +300,13 @@ class Comparison:
         except RunError as error:
             outcome.failures.append(f"{self.names.candidate} does not run{where}, {self.names.reference} does: {error}")
             return False
+        for name in self.facts.tables:
+            outcome.read.setdefault(name, set()).update(np.unique(feeds[name]).tolist())
         key = digest(feeds)
         found = {name: self.gathered[name].add(value, actual[name], where, key) for name, value in expected.items()}
+        if feeds.keys() <= {port.name for port in self.reference.inputs}:  # a layer alone knows no other weights
+            for name, one in found.items():
+                self.gathered[name].keep(feeds, one)
         outcome.differs = outcome.differs or not all(one.agrees for one in found.values())
         outcome.runs += 1
         if noise or any(one.outside for one in found.values()):
@@ -295,5 +336,6 @@ def recipe_for(facts: Facts, feeding: Feeding, limit: int) -> Recipe:
     return Recipe(limit, facts.tables, *masks, facts.lengths, feeding.distribution, feeding.ranges)
 
 
-def _sizes_text(sizes: Sizes) -> str:
+def sizes_text(sizes: Sizes) -> str:
+    """``N=1, S=3``."""
     return ", ".join(f"{name}={size}" for name, size in sizes.items())

@@ -44,6 +44,7 @@ def run(name: str, folder: Path, inputs: dict[str, str], **env: str) -> subproce
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "runner_temp" / "fc2conv" / "bin").mkdir(parents=True)
     (tmp_path / "runner_temp" / "fc2conv" / "bin" / "fc2conv").symlink_to(COMMAND)
+    (tmp_path / "runner_temp" / "fc2conv" / "bin" / "python").symlink_to(sys.executable)
     save(matmul(["N", 4], random((4, 3))), tmp_path / "a model.onnx")
     save(matmul(["N", 4], random((4, 3)) * np.float32(1.01)), tmp_path / "wrong.onnx")
     return tmp_path
@@ -85,6 +86,30 @@ def test_a_difference_is_1_with_an_annotation(folder: Path) -> None:
 def test_options_one_a_line(folder: Path) -> None:
     inputs = {"original": "a model.onnx", "converted": "wrong.onnx", "options": "--rtol=0.5\n\n--samples=2\n"}
     assert run("Verify", folder, inputs).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "  --rtol 0.5  \n\n# a comment, it's one\n\t--samples=2 --seed 3\n",
+        "--rtol\n0.5\n   # --rtol 0\n",
+        "'--rtol' \"y=0.5\"\r\n   \r\n",
+    ],
+)
+def test_options_as_in_a_shell(folder: Path, options: str) -> None:
+    inputs = {"original": "a model.onnx", "converted": "wrong.onnx", "options": options}
+    done = run("Verify", folder, inputs)
+    assert done.returncode == 0, done.stderr
+
+
+def test_options_run_nothing_and_that_cannot_be_read_is_2(folder: Path) -> None:
+    inputs = {"original": "a model.onnx", "converted": "a model.onnx"}
+    done = run("Verify", folder, {**inputs, "options": "--rtol '0.5"})
+    assert done.returncode == 2
+    assert "options cannot be read: No closing quotation" in done.stderr
+    assert outputs(folder) == {"exit-code": "2"}
+    run("Verify", folder, {**inputs, "options": "$(touch ran) `touch ran`; touch ran"})
+    assert not (folder / "ran").exists()
 
 
 def test_no_verdict_is_2_with_a_report_that_says_why(folder: Path) -> None:

@@ -47,6 +47,13 @@ def spoil(path: Path) -> None:
     save(matmul(["N", 4], random((4, 3)) * np.float32(1.01)), path)
 
 
+def test_the_gitlab_job_installs_from_where_the_others_do() -> None:
+    (install,) = yaml.safe_load(block("GitLab", "yaml"))["fc2conv"]["before_script"]
+    *_, what = shlex.split(install)
+    assert re.fullmatch(r"fc2conv @ git\+https://github\.com/OWNER/fc2conv@TAG", what)
+    assert "https://github.com/OWNER/fc2conv" in block("pre-commit", "yaml")
+
+
 @pytest.mark.parametrize("wrong", [False, True])
 def test_the_gitlab_job(folder: Path, wrong: bool) -> None:
     job: dict[str, Any] = yaml.safe_load(block("GitLab", "yaml"))["fc2conv"]
@@ -117,6 +124,15 @@ def test_the_hook_verifies_each_pair_once(folder: Path) -> None:
     assert hook(folder, "model.onnx").stdout.count("verdict: the same") == 1
     save(matmul(["N", 4], random((4, 3))), folder / "alone.onnx")
     assert (hook(folder, "alone.onnx").returncode, hook(folder).returncode) == (0, 0)
+
+
+@pytest.mark.parametrize("data", ["model.onnx.data", "model.data", "model.conv.onnx.data", "model.conv.onnx.2.data"])
+def test_the_hook_sees_data_files(folder: Path, data: str) -> None:
+    spoil(folder / "model.conv.onnx")
+    assert hook(folder, data).returncode == 1
+    done = hook(folder, "model.onnx", data, "model.conv.onnx")
+    assert (done.returncode, done.stdout.count("verdict: DIFFERENT")) == (1, 1)
+    assert hook(folder, "elsewhere.data").returncode == 0
 
 
 def test_the_hook_fails_with_the_worst_of_them(folder: Path) -> None:

@@ -70,3 +70,14 @@ def left(folder: Path) -> Any:
 
 def inspected(folder: Path, name: str = "fc") -> Any:
     return inspect(overridable(folder, name))
+
+
+def nothing_compared(folder: Path, beside: bool = False) -> Any:
+    """Two models that give NaN for every input, and `beside` that an output of numbers."""
+    nodes = [onnx.helper.make_node("Log", ["c"], ["l"]), onnx.helper.make_node("Add", ["x", "l"], ["y"])]
+    outputs = [value("y", [2])]
+    if beside:
+        nodes.append(onnx.helper.make_node("Neg", ["x"], ["z"]))
+        outputs.append(value("z", [2]))
+    path = save(model(nodes, [value("x", [2])], outputs, {"c": np.full(2, -1, np.float32)}), folder / "nan.onnx")
+    return verify(path, path)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from helpers import SAMPLES
-from samples import different, inspected, integers, left, overridable, without_an_output, written
+from samples import different, inspected, integers, left, nothing_compared, overridable, without_an_output, written
 
 from fc2conv_cli import Settings, convert
 from fc2conv_cli.reports.cases import cases, headline, passed
@@ -63,3 +63,22 @@ def test_what_became_of_a_conversion_is_said_in_full(tmp_path: Path) -> None:
     ):
         assert cases(report)[-1].message == words
         assert headline(report).endswith(f": {words}")
+
+
+def test_where_nothing_was_compared_each_output_fails_as_the_whole_does(tmp_path: Path) -> None:
+    report = nothing_compared(tmp_path)
+    assert not report.passed
+    (case,) = cases(report)
+    assert case.outcome == "failed"
+    assert case.message == "output 'y' (float32) was not compared: no run had a finite value of it"
+
+
+def test_one_output_without_a_finite_value_is_skipped_beside_one_that_agrees(tmp_path: Path) -> None:
+    report = nothing_compared(tmp_path, beside=True)
+    assert report.passed
+    assert [(case.name, case.outcome) for case in cases(report)] == [("y", "skipped"), ("z", "passed")]
+
+
+def test_of_integers_no_tolerance_is_told(tmp_path: Path) -> None:
+    (case,) = cases(integers(tmp_path))
+    assert case.message == "output 'y' (int64): max |delta| 1, must be equal"

@@ -14,6 +14,7 @@ from networks import mlp
 from fc2conv_cli import Settings, verify
 from fc2conv_cli.reports import console
 from fc2conv_cli.reports.json import render as render_json
+from fc2conv_cli.reports.words import layers_beside_outputs
 from fc2conv_cli.verification.layer_report import LayerReport, LayersReport
 from fc2conv_cli.verification.metrics import Deviation, Tolerance
 from fc2conv_cli.verification.report import VerifyReport
@@ -68,13 +69,25 @@ def test_where_all_agree_that_is_said() -> None:
     ],
 )
 def test_where_layers_and_outputs_do_not_tell_the_same(outputs: bool, single: float, words: str | None) -> None:
-    layers = LayersReport("notes", (row("a", 0.0, single),), 2)
+    layers = LayersReport("notes", (row("a", 0.0, single),), 2, tells_all=True)
     failures = () if outputs else ("output 'y' is missing",)
     report = VerifyReport(Path("a.onnx"), Path("b.onnx"), 0, 4, (), 2, (), failures, per_layer=layers)
     assert report.passed == outputs  # layers do not decide
     shown = console.render(report, width=None, color=False, verbose=False)
     assert ("all the same" in shown) == (words is not None)
     assert words is None or words in shown
+
+
+@pytest.mark.parametrize(("data", "hint"), [(None, "--seed draws others"), ("in.npz", "--samples takes more of them")])
+def test_behind_the_last_layer_is_said_only_if_the_inputs_that_differ_were_compared(
+    data: str | None, hint: str
+) -> None:
+    layers = LayersReport("notes", (row("a", 0.0, 0.0),), 2)
+    where = None if data is None else Path(data)
+    report = VerifyReport(Path("a"), Path("b"), 0, 4, (), 2, (), ("no 'y'",), data=where, per_layer=layers)
+    said = layers_beside_outputs(report)
+    assert said.endswith(f"inputs that show it are not among those compared layer by layer ({hint})")
+    assert "behind the last layer" not in said
 
 
 def bars(shown: str) -> list[int]:

@@ -18,7 +18,7 @@ def test_whether_a_layer_diverges_is_worked_out_from_its_numbers() -> None:
         LayerReport("a", "Gemm", "Conv 1x1", (1, 2), (1, 3), "float32", GATE, near, near, ("said",), 1e-8),
         LayerReport("b", "Gemm", "Conv 1x1", None, None, "float32", GATE, off, None),
     )
-    report = LayersReport("notes", rows, 3, "an engine", ("note",))
+    report = LayersReport("notes", rows, 3, "an engine", ("note",), tells_all=True)
     data = per_layer(report)
     assert layers(Fields(Path("r.json"), data)) == report
     data["per_layer"][0]["diverges"] = True  # a verdict is not believed

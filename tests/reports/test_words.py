@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from samples import by_layer, different, ill_conditioned, without_an_output, written
+from samples import by_layer, different, ill_conditioned, nothing_compared, without_an_output, written
 
 from fc2conv_cli.reports import words
 from fc2conv_cli.reports.formats import Format, render
@@ -106,9 +107,16 @@ def test_the_verdict(tmp_path: Path) -> None:
 
 
 def test_what_would_pass_is_enough_and_says_what_is_in_force(tmp_path: Path) -> None:
-    said = words.what_would_pass(different(tmp_path, 1.01))
-    assert said == "all outputs would pass with --rtol 0.01; now it is 1e-05"
-    assert different(tmp_path, 1.01, rtol=0.01).passed
+    said = words.what_would_pass(different(tmp_path, 1.0005))
+    assert re.fullmatch(r"all outputs would pass with --rtol 0\.000\d+; now it is 1e-05", said)
+    assert different(tmp_path, 1.0005, rtol=float(said.split()[6].rstrip(";"))).passed
+
+
+def test_no_tolerance_is_offered_that_is_many_times_what_is_in_force(tmp_path: Path) -> None:
+    assert words.what_would_pass(different(tmp_path, 1.01)) == ""
+    assert words.what_would_pass(different(tmp_path, 1.01, rtol=1e-3)).startswith("all outputs would pass")
+    assert words.what_would_pass(different(tmp_path, 1.01, rtol=0.0, atol=1e-2)).startswith("all outputs would pass")
+    assert words.what_would_pass(different(tmp_path, 1.01, rtol=0.0, atol=0.0)) == ""
     assert words.what_would_pass(different(tmp_path, 9.0)) == ""
     assert words.what_would_pass(different(tmp_path, 1.0)) == ""
     assert float(words.rounded_up(0.123)) >= 0.123
@@ -132,3 +140,14 @@ def test_units_in_the_last_place_are_whole_numbers(wrong: Any) -> None:
 
 def test_where_nothing_ran_that_is_said(tmp_path: Path) -> None:
     assert words.ran(without_an_output(tmp_path)) == "no run was compared (onnxruntime)"
+
+
+def test_no_format_calls_the_same_what_was_not_compared(tmp_path: Path) -> None:
+    report = nothing_compared(tmp_path)
+    for fmt in (Format.text, Format.markdown):
+        text = render(report, fmt, **PLAIN, verbose=True)
+        assert "not compared" in text
+        assert not re.search(r"\bsame\b", text)
+    assert 'failures="1"' in render(report, Format.junit, **PLAIN, verbose=False)
+    annotations = render(report, Format.github, **PLAIN, verbose=False)
+    assert annotations.startswith("::error title=fc2conv%3A outputs%2C y::output 'y' (float32) was not compared")

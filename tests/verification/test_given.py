@@ -150,3 +150,16 @@ def test_overflows_are_no_warnings(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert not verify(ours, theirs, per_layer=True).passed
+
+
+def test_a_dim_of_one_name_has_one_size(tmp_path: Path) -> None:
+    mask = Port("mask", "tensor(float)", ("N", "S"))
+    ids = Port("ids", "tensor(int64)", ("N", "S"))
+    np.savez(tmp_path / "in.npz", mask=random((2, 1)), ids=np.zeros((2, 12), np.int64))
+    with pytest.raises(InvalidInputsError, match=r"in\.npz: S=1 in input 'mask', but S=12 in input 'ids'") as caught:
+        given_samples(tmp_path / "in.npz", [mask, ids])
+    assert caught.value.exit_code == 2
+    unnamed = [Port(port.name, port.type, ("N", None)) for port in (mask, ids)]
+    assert len(given_samples(tmp_path / "in.npz", unnamed)) == 1
+    np.savez(tmp_path / "in.npz", mask=random((2, 12)), ids=np.zeros((2, 12), np.int64))
+    assert len(given_samples(tmp_path / "in.npz", [mask, ids])) == 1

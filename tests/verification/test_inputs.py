@@ -92,11 +92,14 @@ def test_masks_and_lengths() -> None:
 
 def test_shapes_of_single_inputs_give_sizes_to_dims() -> None:
     assert dims_of([InputSpec("x", (2, 4, "T"))], [X]) == {"N": (2,)}
+    without_type = dims_of([InputSpec("ids", (3, 1))], [IDS])
+    assert without_type == dims_of([InputSpec("ids", (3, 1), "int64")], [IDS])
+    assert without_type["N"] == (3,)
     for spec, message in (
         (InputSpec("z", (2,)), "no input 'z'"),
         (InputSpec("x", (2, 5, 1)), "5 at axis 1 does not fit"),
-        (InputSpec("x", (2, 4)), "shape or type"),
-        (InputSpec("x", (2, 4, 1), "int64"), "shape or type"),
+        (InputSpec("x", (2, 4)), "a shape of 2 dims does not fit, it has 3"),
+        (InputSpec("x", (2, 4, 1), "int64"), "the type int64 does not fit, it is float32"),
     ):
         with pytest.raises(UsageError, match=message):
             dims_of([spec], [X])

@@ -81,3 +81,12 @@ def test_defaults_by_dtype() -> None:
     assert tolerance_for("float16", None, None) == Tolerance(1e-3, 5e-3)
     assert tolerance_for("float32", 0.5, None) == Tolerance(0.5, 1e-5)
     assert tolerance_for("int32", 0.5, 0.5) == NONE
+
+
+def test_the_element_that_is_shown_is_the_one_that_takes_most_of_what_it_is_allowed() -> None:
+    ours, theirs = np.array([1000, 0.0, 1.0], np.float32), np.array([1000.01, 0.0, 1.0001], np.float32)
+    loose = compare(ours, theirs, Tolerance(1e-3, 1e-3, elementwise=True))
+    assert (loose.passed, loose.index) == (True, (2,))  # and not the second, which is least but has no difference
+    strict = compare(ours, theirs, Tolerance(0.0, 1e-5, elementwise=True))
+    assert (strict.passed, strict.index) == (False, (2,))
+    assert compare(np.array([1, 5]), np.array([2, 9]), Tolerance(0.0, 0.0)).index == (1,)

@@ -15,6 +15,7 @@ from quantised import quantise_static
 
 from fc2conv_cli import Settings, verify
 from fc2conv_cli.layout.solve import Wishes
+from fc2conv_cli.verification.feeding import Feeding
 from fc2conv_cli.verification.layer_report import LayersReport
 from fc2conv_cli.verification.per_layer import compare_layers
 from fc2conv_cli.verification.report import VerifyReport
@@ -349,3 +350,48 @@ def test_an_original_from_pytorch(tmp_path: Path) -> None:
 
 def test_nothing_is_measured_unless_asked_for(tmp_path: Path) -> None:
     assert verify(*pair(mlp(1), tmp_path)).per_layer is None
+
+
+def one_row_in_front(factor: float) -> onnx.ModelProto:
+    """An embedding whose last row is times `factor`, and a layer behind it."""
+    table = random((60, 4))
+    table[59] *= np.float32(factor)
+    nodes = [
+        helper.make_node("Gather", ["words", "ids"], ["e"]),
+        helper.make_node("MatMul", ["e", "w"], ["y"], name="fc"),
+    ]
+    ports = [value("ids", ["N", 2], onnx.TensorProto.INT64)], [value("y", ["N", 2, 3])]
+    return model(nodes, *ports, {"words": table, "w": random((4, 3))})
+
+
+def test_the_inputs_on_which_outputs_differ_are_compared_layer_by_layer(tmp_path: Path) -> None:
+    original, right = pair(one_row_in_front(1), tmp_path)
+    (tmp_path / "wrong").mkdir()
+    _, path = pair(one_row_in_front(1.5), tmp_path / "wrong")
+    ids = np.arange(60).reshape(30, 1, 2)  # the last of them shows it
+    np.savez(tmp_path / "in.npz", ids=ids)
+    settings = Settings(samples=2, feeding=Feeding(tmp_path / "in.npz"))
+    report = verify(original, path, per_layer=True, settings=settings)
+    assert not report.passed
+    assert [feeds["ids"].tolist() for feeds in report.farthest] == [[[58, 59]]]
+    found = layers(report)
+    assert (found.runs, found.tells_all) == (3, True)
+    assert found.first is not None
+    assert "the fault is in what stands before this one" in str(report)
+    same = verify(original, right, per_layer=True, settings=settings)
+    assert same.farthest == ()
+    assert not layers(same).tells_all
+
+
+def test_a_fault_behind_the_last_layer_is_said_to_be_there(tmp_path: Path) -> None:
+    original, right = pair(mlp(2), tmp_path)
+    proto = onnx.load(right)
+    last = proto.graph.output[0].name
+    maker = next(node for node in proto.graph.node if last in node.output)
+    maker.output[list(maker.output).index(last)] = "before"
+    proto.graph.node.append(helper.make_node("Mul", ["before", "more"], [last]))
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(1.01), "more"))
+    report = verify(original, save(proto, tmp_path / "behind.onnx"), per_layer=True)
+    assert not report.passed
+    assert layers(report).tells_all
+    assert "the fault is behind the last layer, or beside all of them" in str(report)

@@ -57,9 +57,40 @@ def test_the_step_before_is_judged_too() -> None:
 
 
 def test_what_another_engine_might_say_is_noted() -> None:
-    found = report(output("y", "float32", (1e-6, 1.0)))
+    found = report(output("y", "float32", (1e-6, 1.0)), quantized=True)
     assert any("reference evaluator" in note for note in rejudge(found, Judgement(atol=0.0, rtol=0.0)).notes)
     assert not any("reference evaluator" in note for note in rejudge(found, Judgement(atol=1.0, rtol=0.0)).notes)
+
+
+def test_of_plain_floats_no_other_engine_is_asked() -> None:
+    again = rejudge(report(output("y", "float32", (1e-6, 1.0))), Judgement(atol=0.0, rtol=0.0))
+    assert not again.passed
+    assert len(again.notes) == 1
+
+
+def test_where_noise_is_not_known_at_the_new_tolerance_that_is_said() -> None:
+    strict, said = Judgement(atol=0.0, rtol=1e-7, accept_ill_conditioned=True), "may decide otherwise"
+    inside = rejudge(report(output("y", "float32", (1e-6, 1.0), excess=1.0)), strict)
+    assert not inside.passed
+    assert any(
+        "noise of 'y' was not measured at this tolerance; `fc2conv verify`" in n and said in n for n in inside.notes
+    )
+    for before, wanted in (
+        (output("y", "float32", (1e-6, 1.0)), strict),  # no float goes in: no comparison would know either
+        (output("y", "float32", (0.1, 1.0), excess=9.0), Judgement(rtol=1e-2)),
+        (output("y", "float32", (0.1, 1.0), excess=9.0), Judgement(rtol=0.5)),
+    ):
+        assert not any(said in note for note in rejudge(report(before), wanted).notes)
+
+
+def test_that_all_is_within_atol_is_said_of_the_atol_in_force() -> None:
+    found = report(output("y", "float32", (1e-6, 1.0), largest=3.0, notes=("another",)))
+    little = rejudge(found, Judgement(atol=5.0))
+    assert little.outputs[0].notes == (
+        "another",
+        "all values are within atol (3), so this shows little: give a smaller --atol",
+    )
+    assert rejudge(little, Judgement(atol=2.9)).outputs[0].notes == ("another",)
 
 
 def test_what_cannot_be_judged_is_refused() -> None:

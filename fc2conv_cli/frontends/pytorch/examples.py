@@ -54,7 +54,7 @@ def with_examples(path: Path, network: Network, specs: Sequence[InputSpec]) -> N
             continue
         return _described(network, specs, args, kwargs)
     assert error is not None
-    shapes = ", ".join(f"{spec.name}:{'x'.join(map(str, spec.shape))}:{spec.dtype}" for spec in specs)
+    shapes = ", ".join(f"{spec.name}:{'x'.join(map(str, spec.shape))}:{spec.made_of}" for spec in specs)
     hint = f"{proposal(network.module)}"
     problem = f"the model does not run on the inputs {shapes}: {what_failed(error)}"
     raise ExportError(path, problem, hint=hint) from error
@@ -102,7 +102,7 @@ def _refuse_large(specs: Sequence[InputSpec], sizes: dict[str, int]) -> None:
 
 def _example(spec: InputSpec, sizes: dict[str, int]) -> torch.Tensor:
     shape = [dim if isinstance(dim, int) else sizes[dim] for dim in spec.shape]
-    dtype = getattr(torch, spec.dtype)
+    dtype = getattr(torch, spec.made_of)
     if dtype.is_floating_point:
         return torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(dtype)
     return torch.ones(shape, dtype=dtype) if dtype is torch.bool else torch.zeros(shape, dtype=dtype)
