@@ -20,11 +20,13 @@ import onnx_ir as ir
 
 from fc2conv_cli.errors import OutputExistsError, OutputFileError
 from fc2conv_cli.frontends.large_file import parse
-from fc2conv_cli.graphs import stored_initializers
+from fc2conv_cli.graphs import stored_tensors
 from fc2conv_cli.serializing import is_external, write_model
 from fc2conv_cli.sharing import locator, write_trial
+from fc2conv_cli.tensors import Initializer, held_tensors, initializers
 from fc2conv_cli.timing import Stopwatch
 from fc2conv_cli.transfer import Traffic
+from fc2conv_cli.weights import place_of
 
 _PROTOBUF_LIMIT = 2**31 - 1
 """https://protobuf.dev/programming-guides/proto-limits: a serialized message is at most 2 GiB."""
@@ -58,7 +60,7 @@ def check_target(target: Path, original: Path, model: ir.Model | None, *, force:
     except OSError as error:
         problem = f"cannot be written ({error.strerror})"
         raise OutputFileError(target, problem, hint="Name another file with -o.") from error
-    for own in (original, *(() if model is None else external_files(model))):
+    for own in (original, *(() if model is None else source_files(model))):
         if exists and own.exists() and target.samefile(own):
             raise OutputExistsError(target, "the output is the input itself", hint="Name another file with -o.")
     if target.is_dir():
@@ -176,12 +178,12 @@ def _written(
     model: ir.Model, path: Path, target: Path, external: bool, unchanged: Path | None, share: bool, watch: Stopwatch
 ) -> Draft:
     """Write everything into the temporary folder."""
-    whole = sum(tensor.nbytes for tensor in _tensors(model) if tensor is not None)
+    whole = sum(held.tensor.nbytes for held in held_tensors(model))
     traffic = Traffic(told=lambda written: watch.done(min(written / whole, 1.0) if whole else 1.0))
     if unchanged is not None:
         shutil.copyfile(unchanged, path)
         return Draft(path, None, path, Traffic(copied=path.stat().st_size))
-    has_data = (external and any(t is not None and is_external(t) for t in _tensors(model))) or _is_too_large(model)
+    has_data = _needs_data_file(model, target, external=external)
     data = path.with_name(_data_name(target)) if has_data else None
     write_model(model, path, data, traffic, locator(target) if share else None)
     if data is not None and not data.stat().st_size:  # all of it is shared
@@ -190,18 +192,34 @@ def _written(
     return Draft(path, data, path, traffic)
 
 
-def external_files(model: ir.Model) -> list[Path]:
-    """The files besides its own that a model keeps weights in."""
-    return [Path(p) for p in dict.fromkeys(t.path for t in _tensors(model) if isinstance(t, ir.ExternalTensor))]
+def source_files(model: ir.Model) -> list[Path]:
+    """The files that a model's weights are read from; its own is one of them only if it is large."""
+    places = (place_of(held.tensor) for held in held_tensors(model))
+    return list(dict.fromkeys(place.path for place in places if place is not None))
 
 
-def _tensors(model: ir.Model) -> list[ir.TensorProtocol | None]:
-    return [v.const_value for graph in model.graphs() for v in graph.initializers.values()]
+def has_data_files(model: ir.Model) -> bool:
+    """Whether a model keeps initializers in other files."""
+    return any(isinstance(held.tensor, ir.ExternalTensor) for held in initializers(model))
 
 
-def _is_too_large(model: ir.Model) -> bool:
-    inside = sum(t.nbytes for t in _tensors(model) if t is not None and not isinstance(t, ir.ExternalTensor))
-    return inside > _PROTOBUF_LIMIT - _PROTOBUF_MARGIN
+def _needs_data_file(model: ir.Model, target: Path, *, external: bool) -> bool:
+    """Whether weights go into a data file: because they did before, or because a protobuf does not take them all.
+
+    Raises:
+        OutputFileError: It does not take even those that no data file may hold.
+    """
+    inside = outside = 0
+    for held in held_tensors(model):
+        if isinstance(held, Initializer) and is_external(held.tensor):
+            outside += held.tensor.nbytes
+        else:
+            inside += held.tensor.nbytes
+    most = _PROTOBUF_LIMIT - _PROTOBUF_MARGIN
+    if inside > most:
+        problem = f"its Constant nodes hold {inside:,} bytes, and a file holds at most {_PROTOBUF_LIMIT:,} of them"
+        raise OutputFileError(target, problem, hint="Turn the large Constant nodes into initializers first.")
+    return (external and outside > 0) or inside + outside > most
 
 
 def _data_name(target: Path) -> str:
@@ -220,7 +238,7 @@ def _data_files(model: Path, *, own: bool = False) -> list[Path]:
         proto = parse(model).proto
     except Exception:  # whatever stands there is no model with data of its own
         return []
-    entries = (entry for tensor in stored_initializers(proto) for entry in tensor.external_data)
+    entries = (entry for tensor in stored_tensors(proto) for entry in tensor.external_data)
     names = dict.fromkeys(entry.value for entry in entries if entry.key == "location")
     if own:
         names = {name: None for name in names if _is_data_file(model, name)}

@@ -30,7 +30,7 @@ _INNER: dict[str, dict[int, str]] = {
     "GraphProto": {1: "NodeProto", 5: "TensorProto"},
     "FunctionProto": {7: "NodeProto"},
     "NodeProto": {5: "AttributeProto"},
-    "AttributeProto": {5: "TensorProto", 6: "GraphProto"},
+    "AttributeProto": {5: "TensorProto", 6: "GraphProto", 10: "TensorProto", 11: "GraphProto"},
     "TensorProto": {9: _RAW},
 }
 """By message and field: what lies in it on the way to a weight."""

@@ -25,7 +25,7 @@ from fc2conv_cli.pipeline.opening import with_inputs, with_shapes
 from fc2conv_cli.pipeline.places import check_places, keep_export, keep_failed, target_of
 from fc2conv_cli.pipeline.records import ConversionReport, WeightBytes
 from fc2conv_cli.pipeline.rewriting import notes_before, rewrite
-from fc2conv_cli.save import Draft, check_target, draft, external_files
+from fc2conv_cli.save import Draft, check_target, draft, has_data_files, source_files
 from fc2conv_cli.sharing import check_sharing, sharing_notes
 from fc2conv_cli.timing import Stopwatch
 from fc2conv_cli.verification.settings import Settings
@@ -149,16 +149,16 @@ class _Conversion:
     def write(self, settings: Settings | None, *, keeps_failed: bool) -> ConversionReport:
         """Carry out the plan, verify the result if there are settings for that, and write it if all is well."""
         source, target, plan, report = self.source, self.target, self.analysis.plan, self.report
-        in_use = external_files(self.model)
+        in_use, external = source_files(self.model), has_data_files(self.model)
         if plan.layers:
             with source.watch("emit"):
                 more, interface = rewrite(self.model, self.analysis)
             report = replace(report, notes=(*report.notes, *more), interface=interface)
-        unchanged = None if plan.layers or self.frozen else source.onnx
+        unchanged = None if plan.layers or self.frozen or set(in_use) - {source.onnx} else source.onnx
         report = replace(report, layout_after=self.analysis.count(self.model))
         if self.share:
             report = replace(report, notes=(*report.notes, *sharing_notes(self.model)))
-        with self._draft(in_use, unchanged) as written:
+        with self._draft(unchanged, external=external) as written:
             with source.watch("check"):
                 _assert_valid(written, skip=self.analysis.invalid)
             if settings is not None:
@@ -173,8 +173,8 @@ class _Conversion:
             data = None if written.data is None else target.parent / written.data.name
         return replace(report, status="written" if plan.layers else "nothing to convert", output=target, data=data)
 
-    def _draft(self, in_use: Sequence[Path], unchanged: Path | None) -> AbstractContextManager[Draft]:
-        external, watch = bool(in_use), self.source.watch
+    def _draft(self, unchanged: Path | None, *, external: bool) -> AbstractContextManager[Draft]:
+        watch = self.source.watch
         return draft(self.model, self.target, external=external, unchanged=unchanged, share=self.share, watch=watch)
 
 
