@@ -19,8 +19,7 @@ from pathlib import Path
 import onnx_ir as ir
 
 from fc2conv_cli.errors import OutputExistsError, OutputFileError
-from fc2conv_cli.frontends.large_file import parse
-from fc2conv_cli.graphs import stored_tensors
+from fc2conv_cli.publishing import cannot_be_written, is_moved, move, own_data_files
 from fc2conv_cli.serializing import is_external, write_model
 from fc2conv_cli.sharing import locator, write_trial
 from fc2conv_cli.tensors import Initializer, held_tensors, initializers
@@ -58,8 +57,7 @@ def check_target(target: Path, original: Path, model: ir.Model | None, *, force:
     try:
         exists = target.exists()
     except OSError as error:
-        problem = f"cannot be written ({error.strerror})"
-        raise OutputFileError(target, problem, hint="Name another file with -o.") from error
+        raise cannot_be_written(target, error) from error
     for own in (original, *(() if model is None else source_files(model))):
         if exists and own.exists() and target.samefile(own):
             raise OutputExistsError(target, "the output is the input itself", hint="Name another file with -o.")
@@ -93,36 +91,39 @@ class Draft:
     final: Path
     traffic: Traffic
 
-    def publish(self, target: Path, in_use: Collection[Path] = ()) -> None:
-        """Move the draft to where it belongs, and take away the data file of what it replaces.
+    def publish(self, target: Path, in_use: Collection[Path] = (), *, force: bool = False) -> list[Path]:
+        """Move the draft to where it belongs.
 
         Args:
             target: The final name.
-            in_use: Data files that the original reads, and that are not to be taken away.
+            in_use: Data files that the original reads.
+            force: Whether a file of that name may be replaced.
+
+        Returns:
+            Data files of the model that was replaced, which the new one does not read. They stay: whether another
+            model reads them, in this folder or in one above it, cannot be known.
 
         Raises:
+            OutputExistsError: Something appeared under one of the names since they were chosen.
             OutputFileError: The system refuses it.
         """
-        used = {path.resolve() for path in in_use}
-        replaced = [path for path in _data_files(target, own=True) if path.resolve() not in used]
-        if replaced:
-            used.update(path.resolve() for path in _read_by_others(target))
-            replaced = [path for path in replaced if path.resolve() not in used]
-        moved: Path | None = None
+        before = own_data_files(target) if force else []
+        beside = None if self.data is None else target.parent / self.data.name
         try:
-            if self.data is not None:
-                moved = target.parent / self.data.name
-                self.data.replace(moved)
-            self.final.replace(target)
-            moved = None
+            if self.data is not None and beside is not None:
+                move(self.data, beside, over=False)
+            move(self.final, target, over=force)
+            beside = None
+        except FileExistsError as error:
+            raise OutputExistsError(Path(str(error.filename2)), "appeared meanwhile", hint="Convert again.") from error
         except OSError as error:
-            raise OutputFileError(target, f"cannot be written ({error.strerror})") from error
+            raise cannot_be_written(target, error) from error
         finally:
-            if self.data is not None and moved is not None and not self.data.exists():  # moved without its model
-                moved.unlink(missing_ok=True)
-        for old in replaced:
-            if self.data is None or old.name != self.data.name:
-                old.unlink(missing_ok=True)
+            alone = self.data is not None and beside is not None and is_moved(self.data, beside)
+            if alone and beside is not None and not is_moved(self.final, target):
+                beside.unlink(missing_ok=True)
+        still_read = {path.resolve() for path in (*in_use, *(own_data_files(target) if before else ()))}
+        return [path for path in before if path.resolve() not in still_read]
 
 
 @contextlib.contextmanager
@@ -152,9 +153,7 @@ def draft(
     try:
         folder = Path(tempfile.mkdtemp(prefix=".fc2conv-", dir=target.parent))
     except OSError as error:
-        raise OutputFileError(
-            target, f"cannot be written ({error.strerror})", hint="Name another folder with -o."
-        ) from error
+        raise cannot_be_written(target, error) from error
     trial = folder.with_name(f"{folder.name}.onnx")
     try:
         try:
@@ -166,8 +165,7 @@ def draft(
                     write_trial(written.final, trial, written.data)
                     written = replace(written, path=trial)
         except OSError as error:
-            problem = f"cannot be written ({error.strerror or error})"
-            raise OutputFileError(target, problem, hint="Check the free space of the disk.") from error
+            raise cannot_be_written(target, error) from error
         yield written
     finally:
         trial.unlink(missing_ok=True)
@@ -228,28 +226,3 @@ def _data_name(target: Path) -> str:
     while (target.parent / name).exists():
         name, number = f"{target.name}.{number}.data", number + 1
     return name
-
-
-def _data_files(model: Path, *, own: bool = False) -> list[Path]:
-    """The files that a model keeps weights in; only those that carry its name if `own`."""
-    if own and not any(_is_data_file(model, path.name) for path in model.parent.iterdir()):
-        return []
-    try:
-        proto = parse(model).proto
-    except Exception:  # whatever stands there is no model with data of its own
-        return []
-    entries = (entry for tensor in stored_tensors(proto) for entry in tensor.external_data)
-    names = dict.fromkeys(entry.value for entry in entries if entry.key == "location")
-    if own:
-        names = {name: None for name in names if _is_data_file(model, name)}
-    return [model.parent / name for name in names]
-
-
-def _is_data_file(model: Path, name: str) -> bool:
-    return name.startswith(f"{model.name}.") and name.endswith(".data")
-
-
-def _read_by_others(target: Path) -> list[Path]:
-    """Data files of the other models in a folder: a model may share those of another (``--share-weights``)."""
-    others = [path for path in target.parent.glob("*.onnx") if path.name != target.name and path.is_file()]
-    return [file for other in others for file in _data_files(other)]

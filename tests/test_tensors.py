@@ -181,7 +181,7 @@ def test_constants_that_no_file_holds_are_refused(tmp_path: Path, monkeypatch: p
     path = with_constant(tmp_path, layer=True)
     before = sorted(p.name for p in tmp_path.iterdir())
     monkeypatch.setattr(saving, "_PROTOBUF_LIMIT", saving._PROTOBUF_MARGIN + 2000)
-    with pytest.raises(errors.OutputFileError, match="its Constant nodes hold 2,0.. bytes, and a file") as caught:
+    with pytest.raises(errors.OutputFileError, match=r"its Constant nodes hold 2,0.. bytes, and a file") as caught:
         convert(path)
     assert "initializers" in caught.value.hint
     assert sorted(p.name for p in tmp_path.iterdir()) == before

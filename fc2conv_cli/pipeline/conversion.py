@@ -108,7 +108,7 @@ def convert(
         report = conversion.settled(strict=strict, dry_run=dry_run, idle=output is None)
         if report is None:
             check_target(target, source.path, ir_model, force=force)
-            report = conversion.write(settings if verify else None, keeps_failed=keep_failed)
+            report = conversion.write(settings if verify else None, keeps_failed=keep_failed, force=force)
         if loading.keep_export and report.status != "layers left":
             report = replace(report, export=keep_export(source, target))
     return replace(report, seconds=dict(source.watch.seconds))
@@ -146,7 +146,7 @@ class _Conversion:
             return replace(report, status="nothing to convert", notes=(*report.notes, *stale))
         return None
 
-    def write(self, settings: Settings | None, *, keeps_failed: bool) -> ConversionReport:
+    def write(self, settings: Settings | None, *, keeps_failed: bool, force: bool) -> ConversionReport:
         """Carry out the plan, verify the result if there are settings for that, and write it if all is well."""
         source, target, plan, report = self.source, self.target, self.analysis.plan, self.report
         in_use, external = source_files(self.model), has_data_files(self.model)
@@ -168,8 +168,11 @@ class _Conversion:
                 if not found.holds:
                     failed = keep_failed(written, target) if keeps_failed and not found.agrees else None
                     return replace(report, status="different", failed=failed)
-            written.publish(target, in_use)
-            report = replace(report, written=WeightBytes(*written.traffic.counts))
+            stale = written.publish(target, in_use, force=force)
+            kept = (
+                f"{file} is not read by {target.name} any more; remove it if nothing else reads it" for file in stale
+            )
+            report = replace(report, written=WeightBytes(*written.traffic.counts), notes=(*report.notes, *kept))
             data = None if written.data is None else target.parent / written.data.name
         return replace(report, status="written" if plan.layers else "nothing to convert", output=target, data=data)
 
