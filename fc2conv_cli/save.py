@@ -107,6 +107,9 @@ class Draft:
             OutputExistsError: Something appeared under one of the names since they were chosen.
             OutputFileError: The system refuses it.
         """
+        if not force and target.exists():
+            hint = "Give --force to overwrite it, or another name with -o."
+            raise OutputExistsError(target, "appeared meanwhile", hint=hint)
         before = own_data_files(target) if force else []
         beside = None if self.data is None else target.parent / self.data.name
         try:
@@ -168,8 +171,16 @@ def draft(
             raise cannot_be_written(target, error) from error
         yield written
     finally:
-        trial.unlink(missing_ok=True)
-        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            _remove(folder, trial)
+        except BaseException:  # a signal, just now
+            _remove(folder, trial)
+            raise
+
+
+def _remove(folder: Path, trial: Path) -> None:
+    trial.unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _written(

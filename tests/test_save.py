@@ -213,6 +213,21 @@ def test_an_interrupt_between_the_two_files_leaves_neither(tmp_path: Path, monke
     assert names(tmp_path) == ["model.onnx", "weights.bin"]
 
 
+def test_an_interrupt_while_it_cleans_up_leaves_nothing_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rmtree, calls = shutil.rmtree, []
+
+    def interrupted(path: Path, **options: Any) -> None:
+        calls.append(path)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        rmtree(path, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        convert(external_file(tmp_path), tmp_path / "out.onnx")
+    assert names(tmp_path) == ["model.onnx", "out.onnx", "out.onnx.data", "weights.bin"]
+
+
 def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
     """Let something happen between the choice of the names and the last moment."""
     publish = saving.Draft.publish
