@@ -52,6 +52,7 @@ def write_model(model: ir.Model, path: Path, data: Path | None, traffic: Traffic
         store = None if data is None else _Store(data.name, stack.enter_context(data.open("wb")), traffic)
         for held in held_tensors(model):
             tensor = held.tensor
+            tensor.name = held.tensor_name
             there = _elsewhere(held, store, locate) if isinstance(held, Initializer) else None
             if (new := there or _token(tensor, inside)) is not None:
                 stack.callback(held.put, tensor)
@@ -67,7 +68,6 @@ def write_model(model: ir.Model, path: Path, data: Path | None, traffic: Traffic
 
 def _elsewhere(held: Initializer, store: _Store | None, locate: Locate | None) -> ir.ExternalTensor | None:
     """The reference to a weight that is in a data file, or that is put there now; None if it stays with the graph."""
-    held.tensor.name = held.value.name
     if not is_external(held.tensor):
         return None
     if locate is not None and (there := locate(held.tensor)) is not None:

@@ -13,6 +13,8 @@ import onnx_ir as ir
 
 from fc2conv_cli.graphs import all_graphs
 
+_NAME = "name in the file"
+
 
 @dataclass(frozen=True)
 class Initializer:
@@ -25,6 +27,11 @@ class Initializer:
         """What it holds."""
         assert self.value.const_value is not None
         return self.value.const_value
+
+    @property
+    def tensor_name(self) -> str | None:
+        """What the tensor is to be called in a file."""
+        return self.value.name
 
     def put(self, tensor: ir.TensorProtocol) -> None:
         """Let it hold another."""
@@ -51,6 +58,12 @@ class InAttribute:
         held = self.node.attributes[self.name]
         return held.as_tensor() if self.index is None else held.as_tensors()[self.index]
 
+    @property
+    def tensor_name(self) -> str | None:
+        """What the tensor is to be called in a file."""
+        name: str | None = self.tensor.meta.get(_NAME, self.tensor.name)
+        return name
+
     def put(self, tensor: ir.TensorProtocol) -> None:
         """Let it hold another."""
         held = self.node.attributes[self.name]
@@ -74,8 +87,14 @@ def in_attributes(model: ir.Model) -> list[InAttribute]:
 
 
 def held_tensors(model: ir.Model) -> list[Initializer | InAttribute]:
-    """All of them."""
-    return [*initializers(model), *in_attributes(model)]
+    """All of them; initializers last, whose names matter, in case that one tensor is held twice."""
+    return [*in_attributes(model), *initializers(model)]
+
+
+def remember_names(model: ir.Model) -> None:
+    """Keep what the tensors of attributes are called, since onnx_ir renames those of Constant nodes on the way."""
+    for held in in_attributes(model):
+        held.tensor.meta[_NAME] = held.tensor.name
 
 
 def _of_node(node: ir.Node) -> Iterator[InAttribute]:

@@ -80,9 +80,9 @@ def with_constant(folder: Path, *, layer: bool = False, offset: str = "0") -> Pa
     """A model whose Constant node keeps its tensor in ``c.bin``."""
     array = random((8, 64))
     (folder / "c.bin").write_bytes(array.tobytes())
-    constant = helper.make_node("Constant", [], ["c"], value=stored(array, "c", "c.bin", offset))
+    constant = helper.make_node("Constant", [], ["k"], value=stored(array, "c", "c.bin", offset))
     constant.attribute[0].doc_string = "about the attribute"
-    nodes = [constant, helper.make_node("Add", ["h" if layer else "x", "c"], ["y"])]
+    nodes = [constant, helper.make_node("Add", ["h" if layer else "x", "k"], ["y"])]
     if layer:
         nodes.append(helper.make_node("MatMul", ["x", "w"], ["h"], name="fc"))
         nodes[1], nodes[2] = nodes[2], nodes[1]
@@ -113,6 +113,7 @@ def test_what_is_written_of_a_constant_survives(tmp_path: Path) -> None:
     (constant,) = [n for n in onnx.load(report.output).graph.node if n.op_type == "Constant"]
     tensor = constant.attribute[0].t
     assert (constant.attribute[0].doc_string, tensor.doc_string) == ("about the attribute", "about c")
+    assert tensor.name == "c"
     assert [(p.key, p.value) for p in tensor.metadata_props] == [("key", "c")]
 
 

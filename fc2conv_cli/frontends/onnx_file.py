@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 from fc2conv_cli.errors import ExternalDataError, InvalidModelError, ModelNotFoundError, NotOnnxError
 from fc2conv_cli.frontends.large_file import Parsed, parse, refer
 from fc2conv_cli.graphs import attribute_tensors, nested_graphs
-from fc2conv_cli.tensors import held_tensors, in_attributes
+from fc2conv_cli.tensors import held_tensors, in_attributes, remember_names
 from fc2conv_cli.weights import InFile, place_of
 
 _OTHER_FORMATS = (
@@ -49,6 +49,7 @@ def load(path: Path) -> ir.Model:
     _check_lengths(model, path)
     _check_external_data(model, path)
     _embed_attributes(model)
+    remember_names(model)
     return model
 
 
