@@ -51,14 +51,6 @@ def _nested(graph: ir.Graph) -> Iterator[ir.Graph]:
                 yield from _nested(body)
 
 
-def tensor_attributes(graph: ir.Graph) -> Iterator[tuple[ir.Node, str, ir.Attr]]:
-    """The attributes of a graph's own nodes that hold a tensor; they may be replaced meanwhile."""
-    for node in graph:
-        for name, attribute in list(node.attributes.items()):
-            if not attribute.is_ref() and attribute.type == ir.AttributeType.TENSOR:
-                yield node, name, attribute
-
-
 _FIRST_AXES_AS_INPUT_OPSET = 13
 """Squeeze and Unsqueeze take their axes as an attribute before."""
 
@@ -95,7 +87,14 @@ def stored_tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
     yield from stored_initializers(proto)
     for outer in _bodies(proto):
         for nodes in (outer, *(graph.node for graph in nested_graphs(outer))):
-            yield from (a.t for node in nodes for a in node.attribute if a.HasField("t"))
+            yield from (tensor for node in nodes for a in node.attribute for tensor in attribute_tensors(a))
+
+
+def attribute_tensors(attribute: onnx.AttributeProto) -> Iterator[onnx.TensorProto]:
+    """The tensors of one attribute."""
+    if attribute.HasField("t"):
+        yield attribute.t
+    yield from attribute.tensors
 
 
 def _bodies(proto: onnx.ModelProto) -> list[Iterable[onnx.NodeProto]]:

@@ -19,12 +19,13 @@ from pathlib import Path
 import onnx_ir as ir
 
 from fc2conv_cli.errors import OutputExistsError, OutputFileError
-from fc2conv_cli.frontends.large_file import parse
-from fc2conv_cli.graphs import stored_initializers
+from fc2conv_cli.publishing import cannot_be_written, is_moved, move, own_data_files
 from fc2conv_cli.serializing import is_external, write_model
 from fc2conv_cli.sharing import locator, write_trial
+from fc2conv_cli.tensors import Initializer, held_tensors, initializers
 from fc2conv_cli.timing import Stopwatch
 from fc2conv_cli.transfer import Traffic
+from fc2conv_cli.weights import place_of
 
 _PROTOBUF_LIMIT = 2**31 - 1
 """https://protobuf.dev/programming-guides/proto-limits: a serialized message is at most 2 GiB."""
@@ -56,9 +57,8 @@ def check_target(target: Path, original: Path, model: ir.Model | None, *, force:
     try:
         exists = target.exists()
     except OSError as error:
-        problem = f"cannot be written ({error.strerror})"
-        raise OutputFileError(target, problem, hint="Name another file with -o.") from error
-    for own in (original, *(() if model is None else external_files(model))):
+        raise cannot_be_written(target, error) from error
+    for own in (original, *(() if model is None else source_files(model))):
         if exists and own.exists() and target.samefile(own):
             raise OutputExistsError(target, "the output is the input itself", hint="Name another file with -o.")
     if target.is_dir():
@@ -91,36 +91,42 @@ class Draft:
     final: Path
     traffic: Traffic
 
-    def publish(self, target: Path, in_use: Collection[Path] = ()) -> None:
-        """Move the draft to where it belongs, and take away the data file of what it replaces.
+    def publish(self, target: Path, in_use: Collection[Path] = (), *, force: bool = False) -> list[Path]:
+        """Move the draft to where it belongs.
 
         Args:
             target: The final name.
-            in_use: Data files that the original reads, and that are not to be taken away.
+            in_use: Data files that the original reads.
+            force: Whether a file of that name may be replaced.
+
+        Returns:
+            Data files of the model that was replaced, which the new one does not read. They stay: whether another
+            model reads them, in this folder or in one above it, cannot be known.
 
         Raises:
+            OutputExistsError: Something appeared under one of the names since they were chosen.
             OutputFileError: The system refuses it.
         """
-        used = {path.resolve() for path in in_use}
-        replaced = [path for path in _data_files(target, own=True) if path.resolve() not in used]
-        if replaced:
-            used.update(path.resolve() for path in _read_by_others(target))
-            replaced = [path for path in replaced if path.resolve() not in used]
-        moved: Path | None = None
+        if not force and target.exists():
+            hint = "Give --force to overwrite it, or another name with -o."
+            raise OutputExistsError(target, "appeared meanwhile", hint=hint)
+        before = own_data_files(target) if force else []
+        beside = None if self.data is None else target.parent / self.data.name
         try:
-            if self.data is not None:
-                moved = target.parent / self.data.name
-                self.data.replace(moved)
-            self.final.replace(target)
-            moved = None
+            if self.data is not None and beside is not None:
+                move(self.data, beside, over=False)
+            move(self.final, target, over=force)
+            beside = None
+        except FileExistsError as error:
+            raise OutputExistsError(Path(str(error.filename2)), "appeared meanwhile", hint="Convert again.") from error
         except OSError as error:
-            raise OutputFileError(target, f"cannot be written ({error.strerror})") from error
+            raise cannot_be_written(target, error) from error
         finally:
-            if self.data is not None and moved is not None and not self.data.exists():  # moved without its model
-                moved.unlink(missing_ok=True)
-        for old in replaced:
-            if self.data is None or old.name != self.data.name:
-                old.unlink(missing_ok=True)
+            alone = self.data is not None and beside is not None and is_moved(self.data, beside)
+            if alone and beside is not None and not is_moved(self.final, target):
+                beside.unlink(missing_ok=True)
+        still_read = {path.resolve() for path in (*in_use, *(own_data_files(target) if before else ()))}
+        return [path for path in before if path.resolve() not in still_read]
 
 
 @contextlib.contextmanager
@@ -150,9 +156,7 @@ def draft(
     try:
         folder = Path(tempfile.mkdtemp(prefix=".fc2conv-", dir=target.parent))
     except OSError as error:
-        raise OutputFileError(
-            target, f"cannot be written ({error.strerror})", hint="Name another folder with -o."
-        ) from error
+        raise cannot_be_written(target, error) from error
     trial = folder.with_name(f"{folder.name}.onnx")
     try:
         try:
@@ -164,24 +168,31 @@ def draft(
                     write_trial(written.final, trial, written.data)
                     written = replace(written, path=trial)
         except OSError as error:
-            problem = f"cannot be written ({error.strerror or error})"
-            raise OutputFileError(target, problem, hint="Check the free space of the disk.") from error
+            raise cannot_be_written(target, error) from error
         yield written
     finally:
-        trial.unlink(missing_ok=True)
-        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            _remove(folder, trial)
+        except BaseException:  # a signal, just now
+            _remove(folder, trial)
+            raise
+
+
+def _remove(folder: Path, trial: Path) -> None:
+    trial.unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _written(
     model: ir.Model, path: Path, target: Path, external: bool, unchanged: Path | None, share: bool, watch: Stopwatch
 ) -> Draft:
     """Write everything into the temporary folder."""
-    whole = sum(tensor.nbytes for tensor in _tensors(model) if tensor is not None)
+    whole = sum(held.tensor.nbytes for held in held_tensors(model))
     traffic = Traffic(told=lambda written: watch.done(min(written / whole, 1.0) if whole else 1.0))
     if unchanged is not None:
         shutil.copyfile(unchanged, path)
         return Draft(path, None, path, Traffic(copied=path.stat().st_size))
-    has_data = (external and any(t is not None and is_external(t) for t in _tensors(model))) or _is_too_large(model)
+    has_data = _needs_data_file(model, target, external=external)
     data = path.with_name(_data_name(target)) if has_data else None
     write_model(model, path, data, traffic, locator(target) if share else None)
     if data is not None and not data.stat().st_size:  # all of it is shared
@@ -190,18 +201,34 @@ def _written(
     return Draft(path, data, path, traffic)
 
 
-def external_files(model: ir.Model) -> list[Path]:
-    """The files besides its own that a model keeps weights in."""
-    return [Path(p) for p in dict.fromkeys(t.path for t in _tensors(model) if isinstance(t, ir.ExternalTensor))]
+def source_files(model: ir.Model) -> list[Path]:
+    """The files that a model's weights are read from; its own is one of them only if it is large."""
+    places = (place_of(held.tensor) for held in held_tensors(model))
+    return list(dict.fromkeys(place.path for place in places if place is not None))
 
 
-def _tensors(model: ir.Model) -> list[ir.TensorProtocol | None]:
-    return [v.const_value for graph in model.graphs() for v in graph.initializers.values()]
+def has_data_files(model: ir.Model) -> bool:
+    """Whether a model keeps initializers in other files."""
+    return any(isinstance(held.tensor, ir.ExternalTensor) for held in initializers(model))
 
 
-def _is_too_large(model: ir.Model) -> bool:
-    inside = sum(t.nbytes for t in _tensors(model) if t is not None and not isinstance(t, ir.ExternalTensor))
-    return inside > _PROTOBUF_LIMIT - _PROTOBUF_MARGIN
+def _needs_data_file(model: ir.Model, target: Path, *, external: bool) -> bool:
+    """Whether weights go into a data file: because they did before, or because a protobuf does not take them all.
+
+    Raises:
+        OutputFileError: It does not take even those that no data file may hold.
+    """
+    inside = outside = 0
+    for held in held_tensors(model):
+        if isinstance(held, Initializer) and is_external(held.tensor):
+            outside += held.tensor.nbytes
+        else:
+            inside += held.tensor.nbytes
+    most = _PROTOBUF_LIMIT - _PROTOBUF_MARGIN
+    if inside > most:
+        problem = f"its Constant nodes hold {inside:,} bytes, and a file holds at most {_PROTOBUF_LIMIT:,} of them"
+        raise OutputFileError(target, problem, hint="Turn the large Constant nodes into initializers first.")
+    return (external and outside > 0) or inside + outside > most
 
 
 def _data_name(target: Path) -> str:
@@ -210,28 +237,3 @@ def _data_name(target: Path) -> str:
     while (target.parent / name).exists():
         name, number = f"{target.name}.{number}.data", number + 1
     return name
-
-
-def _data_files(model: Path, *, own: bool = False) -> list[Path]:
-    """The files that a model keeps weights in; only those that carry its name if `own`."""
-    if own and not any(_is_data_file(model, path.name) for path in model.parent.iterdir()):
-        return []
-    try:
-        proto = parse(model).proto
-    except Exception:  # whatever stands there is no model with data of its own
-        return []
-    entries = (entry for tensor in stored_initializers(proto) for entry in tensor.external_data)
-    names = dict.fromkeys(entry.value for entry in entries if entry.key == "location")
-    if own:
-        names = {name: None for name in names if _is_data_file(model, name)}
-    return [model.parent / name for name in names]
-
-
-def _is_data_file(model: Path, name: str) -> bool:
-    return name.startswith(f"{model.name}.") and name.endswith(".data")
-
-
-def _read_by_others(target: Path) -> list[Path]:
-    """Data files of the other models in a folder: a model may share those of another (``--share-weights``)."""
-    others = [path for path in target.parent.glob("*.onnx") if path.name != target.name and path.is_file()]
-    return [file for other in others for file in _data_files(other)]

@@ -7,14 +7,14 @@ the weights go into the file in turn.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
 import onnx_ir as ir
 
 from fc2conv_cli import wire
-from fc2conv_cli.graphs import all_graphs, tensor_attributes
+from fc2conv_cli.tensors import Initializer, held_tensors
 from fc2conv_cli.transfer import Traffic, put, write
 from fc2conv_cli.weights import Place, Rearranged, place_of, release
 
@@ -50,16 +50,13 @@ def write_model(model: ir.Model, path: Path, data: Path | None, traffic: Traffic
     inside: dict[bytes, wire.Blob] = {}
     with contextlib.ExitStack() as stack:
         store = None if data is None else _Store(data.name, stack.enter_context(data.open("wb")), traffic)
-        for value in [v for graph in model.graphs() for v in graph.initializers.values()]:
-            if (tensor := value.const_value) is None:
-                continue
-            tensor.name = value.name
-            new = locate(tensor) if locate is not None and is_external(tensor) else None
-            if new is None and store is not None and is_external(tensor):
-                new = store.put(tensor)
-            stack.callback(setattr, value, "const_value", tensor)
-            value.const_value = new or _token(tensor, inside) or tensor
-        stack.enter_context(_attributes_cut(model, inside))
+        for held in held_tensors(model):
+            tensor = held.tensor
+            tensor.name = held.tensor_name
+            there = _elsewhere(held, store, locate) if isinstance(held, Initializer) else None
+            if (new := there or _token(tensor, inside)) is not None:
+                stack.callback(held.put, tensor)
+                held.put(new)
         serialised = ir.to_proto(model).SerializeToString()
     with path.open("wb") as file:
         for piece in wire.spliced(serialised, inside):
@@ -69,25 +66,20 @@ def write_model(model: ir.Model, path: Path, data: Path | None, traffic: Traffic
                 put(piece, file)
 
 
-@contextlib.contextmanager
-def _attributes_cut(model: ir.Model, inside: dict[bytes, wire.Blob]) -> Iterator[None]:
-    """Let tokens stand for the large tensors of attributes."""
-    kept: list[tuple[ir.Node, str, ir.Attr]] = []
-    for node, name, attribute in [found for graph in all_graphs(model) for found in tensor_attributes(graph)]:
-        if (new := _token(attribute.value, inside)) is not None:
-            kept.append((node, name, attribute))
-            node.attributes[name] = ir.AttrTensor(name, new, doc_string=attribute.doc_string)
-    try:
-        yield
-    finally:
-        for node, name, attribute in kept:
-            node.attributes[name] = attribute
+def _elsewhere(held: Initializer, store: _Store | None, locate: Locate | None) -> ir.ExternalTensor | None:
+    """The reference to a weight that is in a data file, or that is put there now; None if it stays with the graph."""
+    if not is_external(held.tensor):
+        return None
+    if locate is not None and (there := locate(held.tensor)) is not None:
+        return there
+    return None if store is None else store.put(held.tensor)
 
 
 def _token(tensor: ir.TensorProtocol, inside: dict[bytes, wire.Blob]) -> ir.TensorProtocol | None:
     """What stands for a tensor that is written into the model's file; None if it is serialised as it is."""
     if isinstance(tensor, ir.ExternalTensor):  # of no more bytes than stay in the file
-        return ir.Tensor(tensor.numpy(), tensor.dtype, name=tensor.name, doc_string=tensor.doc_string)
+        name, doc, props = tensor.name, tensor.doc_string, tensor.metadata_props
+        return ir.Tensor(tensor.numpy(), tensor.dtype, name=name, doc_string=doc, metadata_props=props)
     large = tensor.nbytes >= wire.SMALLEST and tensor.dtype != ir.DataType.STRING
     if not large or isinstance(tensor, ir.serde.TensorProtoTensor):
         return None

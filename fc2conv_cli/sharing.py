@@ -14,6 +14,7 @@ import onnx_ir as ir
 from fc2conv_cli.errors import OutputFileError, UsageError
 from fc2conv_cli.graphs import stored_initializers
 from fc2conv_cli.serializing import Locate, is_external, reference
+from fc2conv_cli.tensors import initializers
 from fc2conv_cli.weights import Place, Rearranged, place_of
 
 
@@ -82,5 +83,4 @@ def _external_place(tensor: ir.TensorProtocol) -> Place | None:
 
 
 def _large(model: ir.Model) -> list[ir.TensorProtocol]:
-    tensors = [v.const_value for graph in model.graphs() for v in graph.initializers.values()]
-    return [tensor for tensor in tensors if tensor is not None and is_external(tensor)]
+    return [held.tensor for held in initializers(model) if is_external(held.tensor)]

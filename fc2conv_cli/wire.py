@@ -10,10 +10,11 @@ Field numbers are those of https://github.com/onnx/onnx/blob/main/onnx/onnx.prot
 
 from __future__ import annotations
 
+import itertools
 import mmap
 import os
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,10 @@ SMALLEST = 2**16
 """Bytes of the smallest weight that is cut out: copying less costs nothing."""
 SMALLEST_FILE = 2**25
 """Bytes of the smallest file that it is done for."""
+_MARK = os.urandom(16)
+"""Every token of this process begins with it, so that all are found in one pass."""
 _TOKEN_BYTES = 24
+_numbers = itertools.count()
 
 _RAW = "raw_data"
 _INNER: dict[str, dict[int, str]] = {
@@ -30,7 +34,7 @@ _INNER: dict[str, dict[int, str]] = {
     "GraphProto": {1: "NodeProto", 5: "TensorProto"},
     "FunctionProto": {7: "NodeProto"},
     "NodeProto": {5: "AttributeProto"},
-    "AttributeProto": {5: "TensorProto", 6: "GraphProto"},
+    "AttributeProto": {5: "TensorProto", 6: "GraphProto", 10: "TensorProto", 11: "GraphProto"},
     "TensorProto": {9: _RAW},
 }
 """By message and field: what lies in it on the way to a weight."""
@@ -77,7 +81,7 @@ class Cut:
 
 def token() -> bytes:
     """What stands for a weight; nobody writes the same by chance."""
-    return os.urandom(_TOKEN_BYTES)
+    return _MARK + next(_numbers).to_bytes(_TOKEN_BYTES - len(_MARK), "big")
 
 
 def cut(path: Path) -> Cut | None:
@@ -107,13 +111,21 @@ def _cut(view: memoryview) -> Cut | None:
 def spliced(model: bytes, weights: Mapping[bytes, Blob]) -> list[Piece]:
     """The opposite of `cut`: the pieces of a file that has weights in the place of their tokens."""
     view = memoryview(model)
-    places = sorted(at for name in weights if (at := model.find(name)) >= 0)
+    places = [at for at in _marks(model) if model[at : at + _TOKEN_BYTES] in weights]
 
     def encloses(start: int, end: int) -> bool:
         i = bisect_left(places, start)
         return i < len(places) and places[i] < end
 
     return _edited(view, 0, len(view), "ModelProto", encloses, lambda start, end: weights[model[start:end]])
+
+
+def _marks(model: bytes) -> Iterator[int]:
+    """Where a token may begin, in order."""
+    at = model.find(_MARK)
+    while at >= 0:
+        yield at
+        at = model.find(_MARK, at + _TOKEN_BYTES)
 
 
 def _edited(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -8,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
@@ -16,6 +18,7 @@ from onnx import helper
 
 from fc2conv_cli import convert, errors
 from fc2conv_cli import save as saving
+from fc2conv_cli.publishing import cannot_be_written
 
 
 def model_file(folder: Path) -> Path:
@@ -45,11 +48,15 @@ def test_external_data_stays_external(tmp_path: Path) -> None:
     assert out.stat().st_size < 2048
 
 
-def test_overwriting_swaps_the_data_file_and_cleans_up(tmp_path: Path) -> None:
+def test_overwriting_swaps_the_data_file_and_names_the_old_one(tmp_path: Path) -> None:
     path, out = external_file(tmp_path), tmp_path / "out.onnx"
-    convert(path, out)
-    convert(path, out, force=True)
-    assert names(tmp_path) == ["model.onnx", "out.onnx", "out.onnx.1.data", "weights.bin"]
+    first = convert(path, out)
+    report = convert(path, out, force=True)
+    assert names(tmp_path) == ["model.onnx", "out.onnx", "out.onnx.1.data", "out.onnx.data", "weights.bin"]
+    note = f"{out}.data is not read by out.onnx any more; remove it if nothing else reads it"
+    assert note in report.notes
+    assert not [said for said in first.notes if "any more" in said]
+    (tmp_path / "out.onnx.data").unlink()
     x = {"x": random((3, 64))}
     assert_close(run(out, x), run(path, x))
 
@@ -202,8 +209,90 @@ def test_an_interrupt_between_the_two_files_leaves_neither(tmp_path: Path, monke
 
     monkeypatch.setattr(Path, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        convert(path, tmp_path / "out.onnx")
+        convert(path, tmp_path / "out.onnx", force=True)
     assert names(tmp_path) == ["model.onnx", "weights.bin"]
+
+
+def test_an_interrupt_while_it_cleans_up_leaves_nothing_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rmtree, calls = shutil.rmtree, []
+
+    def interrupted(path: Path, **options: Any) -> None:
+        calls.append(path)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        rmtree(path, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        convert(external_file(tmp_path), tmp_path / "out.onnx")
+    assert names(tmp_path) == ["model.onnx", "out.onnx", "out.onnx.data", "weights.bin"]
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Let something happen between the choice of the names and the last moment."""
+    publish = saving.Draft.publish
+
+    def late(self: saving.Draft, *args: Any, **options: Any) -> list[Path]:
+        act()
+        return publish(self, *args, **options)
+
+    monkeypatch.setattr(saving.Draft, "publish", late)
+
+
+@pytest.mark.parametrize(("name", "force"), [("out.onnx", False), ("out.onnx.data", False), ("out.onnx.data", True)])
+@pytest.mark.parametrize("links", [True, False])
+def test_what_appears_meanwhile_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, force: bool, links: bool
+) -> None:
+    path, taken = external_file(tmp_path), tmp_path / name
+    meanwhile(monkeypatch, lambda: taken.write_text("somebody else's"))
+    if not links:
+        monkeypatch.setattr("os.link", no_links)
+    with pytest.raises(errors.OutputExistsError, match=f"{name}: appeared meanwhile"):
+        convert(path, tmp_path / "out.onnx", force=force)
+    assert names(tmp_path) == ["model.onnx", name, "weights.bin"]
+    assert taken.read_text() == "somebody else's"
+
+
+def no_links(*args: object) -> None:
+    raise OSError(errno.EPERM, "Operation not permitted")
+
+
+def test_a_file_system_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.link", no_links)
+    convert(external_file(tmp_path), tmp_path / "out.onnx")
+    assert names(tmp_path) == ["model.onnx", "out.onnx", "out.onnx.data", "weights.bin"]
+
+
+@pytest.mark.parametrize("name", ["out.onnx.d/../../victim.data", "../victim.data", "out.onnx.gone.data"])
+def test_only_files_beside_a_model_are_its_own(tmp_path: Path, name: str) -> None:
+    out = tmp_path / "sub" / "out.onnx"
+    (tmp_path / "sub" / "out.onnx.d").mkdir(parents=True)
+    (tmp_path / "victim.data").write_bytes(bytes(4096))
+    (tmp_path / "sub" / "out.onnx.other.data").write_bytes(b"")  # carries its name, and is not read
+    proto = matmul(["N", 4], random((4, 3)))
+    weight = proto.graph.initializer[0]
+    weight.ClearField("raw_data")
+    weight.data_location = onnx.TensorProto.EXTERNAL
+    weight.external_data.add(key="location", value=name)
+    report = convert(model_file(tmp_path), save(proto, out), force=True)
+    assert not [note for note in report.notes if "any more" in note]
+    assert (tmp_path / "victim.data").stat().st_size == 4096
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"), [(errno.ENOSPC, "free space"), (errno.EFBIG, "ulimit"), (errno.ENAMETOOLONG, "shorter")]
+)
+def test_what_to_do_depends_on_what_the_system_said(tmp_path: Path, number: int, hint: str) -> None:
+    error = cannot_be_written(tmp_path, OSError(number, os.strerror(number)))
+    assert hint in error.hint
+    assert os.strerror(number) in error.message
+
+
+def test_a_data_file_with_too_long_a_name(tmp_path: Path) -> None:
+    with pytest.raises(errors.OutputFileError, match="too long") as caught:
+        convert(external_file(tmp_path), tmp_path / ("n" * 247 + ".onnx"))
+    assert "shorter" in caught.value.hint
 
 
 def wait_until(found: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
@@ -222,14 +311,16 @@ def test_a_kill_while_weights_are_written(tmp_path: Path, kind: signal.Signals) 
         time.sleep(delay)
         process.send_signal(kind)
         process.wait()
+        left = set(names(tmp_path)) - set(before)
         out = tmp_path / "model.conv.onnx"
         if out.exists():  # then it is whole
             onnx.checker.check_model(str(out))
             out.unlink()
-        left = set(names(tmp_path)) - set(before)
         (tmp_path / "model.conv.onnx.data").unlink(missing_ok=True)
         hidden = {name for name in left if name.startswith(".fc2conv-")}
-        assert left - hidden in (set(), {"model.conv.onnx", "model.conv.onnx.data"})
+        whole = {"model.conv.onnx", "model.conv.onnx.data"}
+        between = [{"model.conv.onnx.data"}] * (kind is signal.SIGKILL)
+        assert left - hidden in (set(), whole, *between)
         assert not hidden or kind is signal.SIGKILL
         for name in hidden:
             shutil.rmtree(tmp_path / name, ignore_errors=True)

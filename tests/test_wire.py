@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -136,3 +137,20 @@ def test_a_truncated_file_is_no_other_model(cuts: st.DataObject, tmp_path: Path)
     else:
         assert cut is not None
         assert together(tmp_path / "m.onnx", cut) == whole[:end]
+
+
+def test_all_tokens_are_found_in_one_pass() -> None:
+    class Counted(bytes):
+        searched = 0
+
+        def find(self, part: Any, start: Any = 0, end: Any = None) -> int:
+            found = bytes.find(self, part, start)
+            Counted.searched += (len(self) if found < 0 else found) - start
+            return found
+
+    blobs = {wire.token(): wire.Blob(100, i) for i in range(500)}
+    tensors = [TensorProto(name="w", raw_data=token) for token in blobs]
+    model = Counted(onnx.ModelProto(graph=onnx.GraphProto(initializer=tensors)).SerializeToString())
+    pieces = wire.spliced(model, blobs)
+    assert [piece.content for piece in pieces if isinstance(piece, wire.Blob)] == list(range(500))
+    assert Counted.searched <= len(model)

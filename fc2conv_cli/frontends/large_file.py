@@ -10,7 +10,7 @@ import onnx
 import onnx_ir as ir
 
 from fc2conv_cli import wire
-from fc2conv_cli.graphs import all_graphs, tensor_attributes
+from fc2conv_cli.tensors import held_tensors
 from fc2conv_cli.weights import InFile, Place
 
 
@@ -34,18 +34,11 @@ def refer(model: ir.Model, weights: Mapping[bytes, Place]) -> bool:
     """Let the weights be what the tokens stand for, in place; False if one of them is not as long as it should be."""
     if not weights:
         return True
-    for graph in all_graphs(model):
-        for value in graph.initializers.values():
-            if value.const_value is not None and (place := _place(value.const_value, weights)) is not None:
-                if place.nbytes != value.const_value.nbytes:
-                    return False
-                value.const_value = _in_file(place, value.const_value)
-        for node, name, attribute in tensor_attributes(graph):
-            if (place := _place(attribute.value, weights)) is not None:
-                if place.nbytes != attribute.value.nbytes:
-                    return False
-                tensor = _in_file(place, attribute.value)
-                node.attributes[name] = ir.AttrTensor(name, tensor, doc_string=attribute.doc_string)
+    for held in held_tensors(model):
+        if (place := _place(held.tensor, weights)) is not None:
+            if place.nbytes != held.tensor.nbytes:
+                return False
+            held.put(_in_file(place, held.tensor))
     return True
 
 

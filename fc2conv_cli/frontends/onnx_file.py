@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import onnx
@@ -11,7 +12,9 @@ from google.protobuf.message import DecodeError
 
 from fc2conv_cli.errors import ExternalDataError, InvalidModelError, ModelNotFoundError, NotOnnxError
 from fc2conv_cli.frontends.large_file import Parsed, parse, refer
-from fc2conv_cli.graphs import all_graphs, nested_graphs
+from fc2conv_cli.graphs import attribute_tensors, nested_graphs
+from fc2conv_cli.tensors import held_tensors, in_attributes, remember_names
+from fc2conv_cli.weights import InFile, place_of
 
 _OTHER_FORMATS = (
     (
@@ -46,6 +49,7 @@ def load(path: Path) -> ir.Model:
     _check_lengths(model, path)
     _check_external_data(model, path)
     _embed_attributes(model)
+    remember_names(model)
     return model
 
 
@@ -68,7 +72,15 @@ def _model(proto: onnx.ModelProto, path: Path) -> ir.Model:
         ) from error
     for graph in (model.graph, *(function.graph for function in model.functions.values())):
         ir.external_data.set_base_dir(graph, path.parent.absolute())
+    _tell_metadata_once(model)
     return model
+
+
+def _tell_metadata_once(model: ir.Model) -> None:
+    """onnx_ir keeps the metadata of a tensor twice, as it was read and as its own, and would write both."""
+    for held in held_tensors(model):
+        if isinstance(held.tensor, ir.serde.TensorProtoTensor):
+            held.tensor.raw.ClearField("metadata_props")
 
 
 def _refuse_what_cannot_be_kept(proto: onnx.ModelProto, path: Path) -> None:
@@ -81,8 +93,9 @@ def _refuse_what_cannot_be_kept(proto: onnx.ModelProto, path: Path) -> None:
         if graph.sparse_initializer:
             problem = "it holds sparse weights, which are not supported"
             raise InvalidModelError(path, problem, hint="Export them as dense ones.")
-        _check_references(graph, path)
-        for node in graph.node:
+        _check_references(graph.initializer, path)
+    for nodes in (*bodies, *(inner.node for outer in bodies for inner in nested_graphs(outer))):
+        for node in nodes:
             _check_node(node, path)
 
 
@@ -92,10 +105,11 @@ def _check_node(node: onnx.NodeProto, path: Path) -> None:
         raise InvalidModelError(path, problem, hint="Export it as a dense one.")
     if any(isinstance(name, bytes) for name in (node.name, *node.input, *node.output)):
         raise InvalidModelError(path, "a name in it is not UTF-8: the file is damaged", hint="Export it again.")
+    _check_references([tensor for attribute in node.attribute for tensor in attribute_tensors(attribute)], path)
 
 
-def _check_references(graph: onnx.GraphProto, path: Path) -> None:
-    for tensor in graph.initializer:
+def _check_references(tensors: Iterable[onnx.TensorProto], path: Path) -> None:
+    for tensor in tensors:
         for entry in tensor.external_data:
             if entry.key in ("offset", "length") and not entry.value.isdecimal():
                 problem = f"weight {tensor.name!r} has the {entry.key} {entry.value!r} in its external file"
@@ -115,13 +129,10 @@ def _unify_default_domain(proto: onnx.ModelProto, path: Path) -> None:
 
 
 def _embed_attributes(model: ir.Model) -> None:
-    """Read tensors of attributes that are in external files: a data file is kept for initializers only."""
-    for graph in all_graphs(model):
-        for node in graph:
-            for name, attribute in node.attributes.items():
-                if not attribute.is_ref() and isinstance(attribute.value, ir.ExternalTensor):
-                    tensor = ir.tensor(attribute.value.numpy(), name=attribute.value.name)
-                    node.attributes[name] = ir.AttrTensor(name, tensor)
+    """Let tensors of attributes that are in external files be written as data: a data file holds initializers only."""
+    for held in in_attributes(model):
+        if isinstance(held.tensor, ir.ExternalTensor) and (place := place_of(held.tensor)) is not None:
+            held.put(InFile(place, held.tensor.dtype, held.tensor.shape.numpy(), held.tensor))
 
 
 def _read(path: Path) -> Parsed:
@@ -208,10 +219,5 @@ def _external_tensors(model: ir.Model) -> list[ir.ExternalTensor]:
     return [tensor for tensor in _tensors(model) if isinstance(tensor, ir.ExternalTensor)]
 
 
-def _tensors(model: ir.Model) -> list[object]:
-    """All that initializers and attributes hold."""
-    found: list[object] = []
-    for graph in all_graphs(model):
-        found.extend(v.const_value for v in graph.initializers.values())
-        found.extend(a.value for node in graph for a in node.attributes.values() if not a.is_ref())
-    return found
+def _tensors(model: ir.Model) -> list[ir.TensorProtocol]:
+    return [held.tensor for held in held_tensors(model)]

@@ -25,7 +25,7 @@ from fc2conv_cli.pipeline.opening import with_inputs, with_shapes
 from fc2conv_cli.pipeline.places import check_places, keep_export, keep_failed, target_of
 from fc2conv_cli.pipeline.records import ConversionReport, WeightBytes
 from fc2conv_cli.pipeline.rewriting import notes_before, rewrite
-from fc2conv_cli.save import Draft, check_target, draft, external_files
+from fc2conv_cli.save import Draft, check_target, draft, has_data_files, source_files
 from fc2conv_cli.sharing import check_sharing, sharing_notes
 from fc2conv_cli.timing import Stopwatch
 from fc2conv_cli.verification.settings import Settings
@@ -108,7 +108,7 @@ def convert(
         report = conversion.settled(strict=strict, dry_run=dry_run, idle=output is None)
         if report is None:
             check_target(target, source.path, ir_model, force=force)
-            report = conversion.write(settings if verify else None, keeps_failed=keep_failed)
+            report = conversion.write(settings if verify else None, keeps_failed=keep_failed, force=force)
         if loading.keep_export and report.status != "layers left":
             report = replace(report, export=keep_export(source, target))
     return replace(report, seconds=dict(source.watch.seconds))
@@ -146,19 +146,19 @@ class _Conversion:
             return replace(report, status="nothing to convert", notes=(*report.notes, *stale))
         return None
 
-    def write(self, settings: Settings | None, *, keeps_failed: bool) -> ConversionReport:
+    def write(self, settings: Settings | None, *, keeps_failed: bool, force: bool) -> ConversionReport:
         """Carry out the plan, verify the result if there are settings for that, and write it if all is well."""
         source, target, plan, report = self.source, self.target, self.analysis.plan, self.report
-        in_use = external_files(self.model)
+        in_use, external = source_files(self.model), has_data_files(self.model)
         if plan.layers:
             with source.watch("emit"):
                 more, interface = rewrite(self.model, self.analysis)
             report = replace(report, notes=(*report.notes, *more), interface=interface)
-        unchanged = None if plan.layers or self.frozen else source.onnx
+        unchanged = None if plan.layers or self.frozen or set(in_use) - {source.onnx} else source.onnx
         report = replace(report, layout_after=self.analysis.count(self.model))
         if self.share:
             report = replace(report, notes=(*report.notes, *sharing_notes(self.model)))
-        with self._draft(in_use, unchanged) as written:
+        with self._draft(unchanged, external=external) as written:
             with source.watch("check"):
                 _assert_valid(written, skip=self.analysis.invalid)
             if settings is not None:
@@ -168,8 +168,11 @@ class _Conversion:
                 if not found.holds:
                     report = replace(report, status="different")
                     return self._kept(report, written) if keeps_failed and not found.agrees else report
-            written.publish(target, in_use)
-            report = replace(report, written=WeightBytes(*written.traffic.counts))
+            stale = written.publish(target, in_use, force=force)
+            kept = (
+                f"{file} is not read by {target.name} any more; remove it if nothing else reads it" for file in stale
+            )
+            report = replace(report, written=WeightBytes(*written.traffic.counts), notes=(*report.notes, *kept))
             data = None if written.data is None else target.parent / written.data.name
         return replace(report, status="written" if plan.layers else "nothing to convert", output=target, data=data)
 
@@ -178,8 +181,8 @@ class _Conversion:
         data = None if written.data is None else failed.parent / written.data.name
         return replace(report, failed=failed, data=data)
 
-    def _draft(self, in_use: Sequence[Path], unchanged: Path | None) -> AbstractContextManager[Draft]:
-        external, watch = bool(in_use), self.source.watch
+    def _draft(self, unchanged: Path | None, *, external: bool) -> AbstractContextManager[Draft]:
+        watch = self.source.watch
         return draft(self.model, self.target, external=external, unchanged=unchanged, share=self.share, watch=watch)
 
 
