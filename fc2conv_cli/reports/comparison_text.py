@@ -78,7 +78,7 @@ def _comparison(console: Console, report: VerifyReport, verbose: bool) -> None:
 
 def _output_row(output: OutputReport) -> tuple[str, ...]:
     worst = output.worst
-    if worst is None:
+    if worst is None or words.output_verdict(output) == "not compared":
         return (output.name, output.dtype, *[""] * 7)
     return (
         output.name,

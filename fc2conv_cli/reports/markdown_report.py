@@ -127,7 +127,7 @@ def _layer_deviation(row: LayerReport) -> Sequence[str]:
 def _output(output: OutputReport) -> Sequence[str]:
     worst = output.worst
     verdict = output_verdict(output)
-    if worst is None:
+    if worst is None or verdict == "not compared":
         return (output.name, output.dtype, *[""] * 6, verdict)
     return (
         output.name,
