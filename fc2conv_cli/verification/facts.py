@@ -46,6 +46,7 @@ class Facts:
         coarsest_floats: By output: the coarsest float type that it is computed in. An output may be cast to a finer
             one, but is no more precise for it.
         quantized: Whether it rounds to integers or sums integers anywhere, as quantised models do.
+        sums_integers: Whether it has a kernel that sums integers, which may saturate in onnxruntime.
         chosen: Outputs that depend on which of several values is the largest: as integers they are no numbers.
     """
 
@@ -58,6 +59,7 @@ class Facts:
     coarsest_floats: Mapping[str, str]
     quantized: bool
     chosen: frozenset[str] = frozenset()
+    sums_integers: bool = False
 
 
 def facts_of(path: Path) -> Facts:
@@ -69,7 +71,8 @@ def facts_of(path: Path) -> Facts:
     tables, masks, called = _integers(model, IndexRanges(model, shapes, constants))
     lengths, coarsest = _lengths(model, shapes), _coarsest_floats(model, constants)
     random, quantized = _random_node(model), _is_quantized(model)
-    return Facts(tables, masks, called, lengths, unranked, random, coarsest, quantized, _chosen(model))
+    sums = any(_does(node, _SUMS_INTEGERS) for graph in all_graphs(model) for node in graph)
+    return Facts(tables, masks, called, lengths, unranked, random, coarsest, quantized, _chosen(model), sums)
 
 
 _CHOOSE = frozenset({"ArgMax", "ArgMin", "TopK", "NonMaxSuppression", "NonZero", "Unique", "Compress"})
@@ -80,8 +83,20 @@ def _chosen(model: ir.Model) -> frozenset[str]:
     return frozenset(v.name or "" for v in outputs if any(node.op_type in _CHOOSE for node in _above(v, model)))
 
 
+_SUMS_INTEGERS = re.compile(
+    r"(MatMul|Conv)Integer\w*|QLinear\w+|QGemm|DynamicQuantize(MatMul|LSTM)|QAttention|QEmbed\w+"
+)
+_QUANTIZED = re.compile(rf"{_SUMS_INTEGERS.pattern}|(Dynamic)?QuantizeLinear|DequantizeLinear")
+"""Those that round to integers or compute with them."""
+
+
 def _is_quantized(model: ir.Model) -> bool:
-    return any("Quant" in node.op_type or "Integer" in node.op_type for g in all_graphs(model) for node in g)
+    return any(_does(node, _QUANTIZED) for graph in all_graphs(model) for node in graph)
+
+
+def _does(node: ir.Node, names: re.Pattern[str]) -> bool:
+    """Whether a node is one of ONNX's or onnxruntime's own of such a name, and no function that is only called so."""
+    return node.domain in ("", "ai.onnx", "com.microsoft") and names.fullmatch(node.op_type) is not None
 
 
 def _random_node(model: ir.Model) -> str | None:

@@ -122,3 +122,14 @@ def test_outputs_that_are_chosen(tmp_path: Path) -> None:
     outputs = [value("index", ["N", 1], INT64), value("number", ["N", 4], INT64)]
     path = save(model(nodes, [value("x", ["N", 4])], outputs), tmp_path / "m.onnx")
     assert facts_of(path).chosen == {"index"}
+
+
+def test_a_function_that_is_only_called_quantised_is_not(tmp_path: Path) -> None:
+    node = helper.make_node("MyQuantHead", ["x"], ["y"], domain="own")
+    body = helper.make_function("own", "MyQuantHead", ["a"], ["b"], [helper.make_node("Relu", ["a"], ["b"])], [])
+    body.opset_import.append(helper.make_opsetid("", 18))
+    proto = model([node], [value("x", [2])], [value("y", [2])], extra_opsets={"own": 1})
+    proto.functions.append(body)
+    found = facts_of(save(proto, tmp_path / "m.onnx"))
+    assert not found.quantized
+    assert not found.sums_integers
