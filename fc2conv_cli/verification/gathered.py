@@ -223,9 +223,13 @@ class Gathered:
 
 
 def _are_numbers(*values: Any) -> bool:
-    """Whether these are tensors of numbers."""
+    """Whether these are tensors of numbers, of one shape."""
     arrays = [value for value in values if isinstance(value, np.ndarray)]
-    return len(arrays) == len(values) and all(a.dtype.kind in "iub" or "float" in a.dtype.name for a in arrays)
+    return (
+        len(arrays) == len(values)
+        and len({a.shape for a in arrays}) == 1
+        and all(a.dtype.kind in "iub" or "float" in a.dtype.name for a in arrays)
+    )
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Array]]:

@@ -26,8 +26,9 @@ Given = Mapping[str, Sequence[int]]
 
 SMALL, LARGE = 1, 3
 """The sizes that every dynamic dim takes: 1 is what broadcasts, 3 is the least that shows swapped axes."""
-ODD = (5, 7)
-"""By turns, in one run more: faults at 1 and 3 only are rare, and at batch 5 or the fourth token nothing else looks."""
+ODD = (5, 7, 6, 4)
+"""In one run more, and 8, 9 and so on for further dims: faults at 1 and 3 only are rare, and at batch 5 or the fourth
+token nothing else looks. No two dims are alike there; where the original refuses that, the first two go by turns."""
 _LARGER_SIZES = (8, 16, 32, 64, 128, 224, 256, 512)
 """Tried one by one when the original refuses some of those (an image network cannot run on 3x3 pixels)."""
 _MOST_ELEMENTS = 2**24
@@ -93,12 +94,38 @@ def usual_cases(ports: Sequence[Port], given: Given) -> list[Sizes]:
     return _combined(_alike_and_mixed(names, (SMALL, LARGE)), given)
 
 
-def odd_case(ports: Sequence[Port], given: Given) -> Sizes | None:
-    """Sizes that are none of the usual ones; None if the user gives all, or inputs would be large."""
+def odd_cases(ports: Sequence[Port], given: Given) -> list[Sizes]:
+    """Sizes that are none of the usual ones, first choice first; none if the user gives all, or inputs are large."""
     names = [name for name in dynamic_dims(ports) if name not in given]
-    case = {name: ODD[i % len(ODD)] for i, name in enumerate(names)}
-    case.update({name: sizes[-1] for name, sizes in given.items()})
-    return case if names and _elements(ports, case) <= _MOST_ODD_ELEMENTS else None
+    unlike = [*ODD, *range(8, 8 + len(names))]
+    cases: list[Sizes] = [{n: unlike[i] for i, n in enumerate(names)}, {n: ODD[i % 2] for i, n in enumerate(names)}]
+    return _small(ports, [{**case, **_last(given)} for case in cases[: 2 if len(names) > 2 else 1]]) if names else []
+
+
+def apart_cases(ports: Sequence[Port], given: Given, ran: Sequence[Sizes] = ()) -> list[Sizes]:
+    """Sizes that tell apart the dims that are alike in all other cases: of any two, one is larger in one of these.
+
+    Args:
+        ports: The model's inputs.
+        given: The sizes that some dims are to take instead.
+        ran: The larger cases that ran, if the model refuses the usual ones: there the first dim differs already.
+    """
+    names = [name for name in dynamic_dims(ports) if name not in given]
+    sizes, first = (SMALL, LARGE), {}
+    if ran and names:
+        least = ran[0][names[0]]
+        sizes, first, names = (least, 2 * least), {names[0]: least}, names[1:]
+    bits = range(1, max(len(names) - 1, 0).bit_length())
+    cases: list[Sizes] = [{n: sizes[(i >> bit) % 2] for i, n in enumerate(names)} for bit in bits]
+    return _small(ports, [{**first, **case, **_last(given)} for case in cases])
+
+
+def _last(given: Given) -> Sizes:
+    return {name: sizes[-1] for name, sizes in given.items()}
+
+
+def _small(ports: Sequence[Port], cases: Sequence[Sizes]) -> list[Sizes]:
+    return [case for case in cases if _elements(ports, case) <= _MOST_ODD_ELEMENTS]
 
 
 def _alike_and_mixed(names: Sequence[str], sizes: tuple[int, int]) -> list[Sizes]:

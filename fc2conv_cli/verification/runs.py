@@ -20,11 +20,12 @@ from fc2conv_cli.verification.inputs import (
     Array,
     Recipe,
     Sizes,
+    apart_cases,
     dynamic_dims,
     guesses,
     integer_limits,
     larger_cases,
-    odd_case,
+    odd_cases,
     refuse_too_large,
     replacements,
     sample,
@@ -163,12 +164,23 @@ class Comparison:
         cases = usual_cases(ports, self.dims)
         refuse_too_large(ports, cases)
         outcome, limit = self._first_that_runs([cases])
-        if limit is not None and not outcome.refusals and (odd := odd_case(ports, self.dims)) is not None:
-            outcome.add(self._run_odd(odd, len(cases), limit))
+        if limit is not None and not outcome.refusals:
+            for number, sizes in enumerate(odd := odd_cases(ports, self.dims), len(cases)):
+                more = self._run_odd(sizes, number, limit)
+                outcome.add(more)
+                if more.ran:
+                    break
+            self._run_apart(outcome, apart_cases(ports, self.dims), len(cases) + len(odd), limit)
         if outcome.refusals and dynamic_dims(ports):
-            larger, _ = self._first_that_runs(larger_cases(ports, self.dims), limit)
+            larger, limit = self._first_that_runs(larger_cases(ports, self.dims), limit)
             outcome.add(larger)
+            if limit is not None and larger.cases:
+                self._run_apart(outcome, apart_cases(ports, self.dims, larger.cases), len(cases), limit)
         return outcome
+
+    def _run_apart(self, outcome: Outcome, cases: Sequence[Sizes], number: int, limit: int) -> None:
+        for i, sizes in enumerate(cases, number):
+            outcome.add(self._run_odd(sizes, i, limit))
 
     def _run_given(self, path: Path) -> Outcome:
         """Each sample once, none may be refused. Noise is measured at the first of each shape."""

@@ -352,3 +352,33 @@ def test_a_gate_does_not_pass_where_nothing_was_compared(tmp_path: Path) -> None
     assert report.holds
     assert not report.passed
     assert "NOTHING COMPARED" in str(report)
+
+
+def cut_by(dim: int, *, tied: bool = False) -> onnx.ModelProto:
+    """A map of three dynamic dims, as many rows as one of them; `tied`, if the first must equal the third."""
+    nodes = [
+        helper.make_node("Shape", ["x"], ["s"], start=dim, end=dim + 1),
+        helper.make_node("Concat", ["s", "rest"], ["r"], axis=0),
+        helper.make_node("Reshape", ["x", "r"], ["y"]),
+    ]
+    constants = {"rest": np.array([-1])}
+    if tied:
+        nodes.insert(0, helper.make_node("Einsum", ["x"], ["unused"], equation="abac->bc"))
+    return model(nodes, [value("x", ["batch", "height", "width", 4])], [value("y", [None, None])], constants)
+
+
+def test_dims_of_the_same_parity_are_told_apart(tmp_path: Path) -> None:
+    assert not pair(tmp_path, cut_by(0), cut_by(2)).passed
+    report = pair(tmp_path, cut_by(0), cut_by(0))
+    assert report.passed
+    assert report.cases[4:] == (
+        {"batch": 5, "height": 7, "width": 6},
+        {"batch": 1, "height": 1, "width": 3},
+    )
+
+
+def test_dims_that_are_tied_together_run_as_before(tmp_path: Path) -> None:
+    report = pair(tmp_path, cut_by(0, tied=True), cut_by(2, tied=True))
+    assert report.passed
+    assert report.notes == ()
+    assert report.cases[4:] == ({"batch": 5, "height": 7, "width": 5},)
