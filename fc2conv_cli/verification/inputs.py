@@ -39,8 +39,11 @@ _NO_MEMORY_HOLDS = 2**31
 """Inputs of so many elements (8 GB of float32) are a mistake."""
 _MOST_CASES = 16
 """The sizes that the user gives are combined with each other and with the usual ones up to this many combinations."""
-_MOST_SWITCHES = 2
-"""So many boolean inputs are switched independently: four samples are all their combinations."""
+_SWITCHES = tuple(
+    tuple(letter == "T" for letter in pattern)
+    for pattern in "TFTF TTFF TFFT TFFF TTFT TTTF TFTT FTFT FFTT FTTF FTTT FFTF FFFT FTFF".split()
+)
+"""What boolean switches are in four samples, one after the other: any two in all four ways or nearly, none alike."""
 _INT64_MAX = 2**63 - 1
 _WHOLE = 3
 """Whole numbers as floats lie between minus this and this: small enough for exact sums."""
@@ -234,14 +237,20 @@ def sample(ports: Sequence[Port], sizes: Sizes, recipe: Recipe, seed: Sequence[i
         elif "float" in dtype.name:
             feeds[port.name] = _floats(recipe.distribution, shape, rng).astype(dtype, copy=False)
         elif dtype.kind == "b" and math.prod(shape) == 1:
-            # A switch: both ways, not by chance, and two of them in all four ways.
-            feeds[port.name] = np.full(shape, (seed[-1] >> next(switches) % _MOST_SWITCHES) % 2 == 0)
+            feeds[port.name] = np.full(shape, _switched(next(switches), seed[-1], rng))
         elif dtype.kind == "b":
             feeds[port.name] = np.asarray(rng.integers(0, 2, shape)).astype(dtype)
         else:
             low, high = _integer_bounds(port, dtype, recipe, sizes)
             feeds[port.name] = np.asarray(rng.integers(low, high, shape, endpoint=True)).astype(dtype)
     return feeds
+
+
+def _switched(number: int, k: int, rng: np.random.Generator) -> bool:
+    """What a switch is in a sample: both ways, not by chance, as long as there are few."""
+    if number >= len(_SWITCHES):
+        return bool(rng.integers(0, 2))
+    return _SWITCHES[number][k % len(_SWITCHES[number])]
 
 
 def _floats(distribution: Distribution, shape: Sequence[int], rng: np.random.Generator) -> Array:

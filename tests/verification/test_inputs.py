@@ -162,3 +162,15 @@ def test_odd_sizes() -> None:
     assert odd_cases(three, {"S": (2, 9)}) == [{"N": 5, "W": 7, "S": 9}]
     assert odd_cases(three, {"N": (1,), "S": (1,), "W": (1,)}) == []
     assert odd_cases([Port("x", "tensor(float)", ("N", 2**20))], {}) == []
+
+
+def test_no_two_switches_are_always_alike() -> None:
+    ports = [Port(f"s{i}", "tensor(bool)", ()) for i in range(14)]
+    drawn = [sample(ports, {}, Recipe(), (0, 0, k)) for k in range(4)]
+    columns = [tuple(bool(feeds[port.name]) for feeds in drawn) for port in ports]
+    assert len(set(columns)) == 14
+    assert all(set(column) == {False, True} for column in columns)
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert len(set(zip(columns[one], columns[other], strict=True))) == 4, "in all four ways"
+    many = [Port(f"s{i}", "tensor(bool)", ()) for i in range(20)]
+    assert {bool(sample(many, {}, Recipe(), (0, 0, k))["s19"]) for k in range(16)} == {False, True}
