@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fc2conv_cli.errors import UnrunnableModelError, UsageError
+from fc2conv_cli.frontends.onnx_file import load
 from fc2conv_cli.timing import Stopwatch
 from fc2conv_cli.verification.adapted import adapted
 from fc2conv_cli.verification.cost import Cost
+from fc2conv_cli.verification.declared import contradicted, declared_outputs
 from fc2conv_cli.verification.facts import Facts, facts_of
 from fc2conv_cli.verification.gathered import Gathered
 from fc2conv_cli.verification.inputs import dims_of, dynamic_dims
-from fc2conv_cli.verification.interface import compare_inputs, compare_outputs
+from fc2conv_cli.verification.interface import compare_inputs, compare_outputs, shape_text
 from fc2conv_cli.verification.report import OutputReport, VerifyReport
 from fc2conv_cli.verification.runner import Model, RunError, Runner
 from fc2conv_cli.verification.runs import Comparison, Names, Outcome, Run, Runs
@@ -258,10 +260,23 @@ def _compare_in(room: Room, engine: _Engine, pair: _Pair, settings: Settings) ->
             reference, candidate, settings, facts, gathered, pair.names, dims, runs, pair.watch
         ).run_all()
         outcome = replace(outcome, said=noted if pair.names is _EXPORT else (*noted, *outcome.said))
+        if candidate is measured and isinstance(pair.source, Path):
+            _check_declared(pair, gathered)
         if not outcome.ran:
             problem = f"{pair.engine_name(engine)} cannot run it: {outcome.refusals[0][1]}"
             raise UnrunnableModelError(pair.original, problem, hint=f"{_FEED} {_UNVERIFIED}")
     return _report(engine, pair, settings, outcome, gathered, (original.cost, measured.cost))
+
+
+def _check_declared(pair: _Pair, gathered: Mapping[str, Gathered]) -> None:
+    """A shape that the converted file declares, and that did not come out: what reads the file alone goes by it."""
+    theirs = declared_outputs(load(pair.converted))
+    for name, shape in pair.facts.declared.items():
+        found = gathered[name]
+        if shape is not None and theirs.get(name) is None and found.shapes:
+            found.said.append(f"the converted model declares no shape, the original {shape_text(shape)}")
+        elif (given := contradicted(theirs.get(name), shape, found.shapes)) is not None:
+            found.failures.append(f"declares {shape_text(theirs[name] or ())}, gives {shape_text(given)}")
 
 
 def _nothing_gathered(reference: Model, facts: Facts, settings: Settings) -> dict[str, Gathered]:

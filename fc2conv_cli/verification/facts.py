@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import onnx_ir as ir
@@ -14,6 +14,7 @@ from fc2conv_cli.frontends.onnx_file import load
 from fc2conv_cli.graphs import all_graphs
 from fc2conv_cli.records import node_label
 from fc2conv_cli.shapes import Shapes, infer
+from fc2conv_cli.verification.declared import Shape, declared_outputs
 from fc2conv_cli.verification.index_ranges import IndexRanges
 
 _RANDOM = frozenset(
@@ -48,6 +49,8 @@ class Facts:
         quantized: Whether it rounds to integers or sums integers anywhere, as quantised models do.
         sums_integers: Whether it has a kernel that sums integers, which may saturate in onnxruntime.
         chosen: Outputs that depend on which of several values is the largest: as integers they are no numbers.
+        declared: The shapes that its file gives its outputs.
+        seeded: Whether it draws random numbers from a seed: what it gives depends on how often it ran before.
     """
 
     tables: Mapping[str, tuple[int, int]]
@@ -60,6 +63,8 @@ class Facts:
     quantized: bool
     chosen: frozenset[str] = frozenset()
     sums_integers: bool = False
+    seeded: bool = False
+    declared: Mapping[str, Shape | None] = field(default_factory=dict)
 
 
 def facts_of(path: Path) -> Facts:
@@ -72,7 +77,8 @@ def facts_of(path: Path) -> Facts:
     lengths, coarsest = _lengths(model, shapes), _coarsest_floats(model, constants)
     random, quantized = _random_node(model), _is_quantized(model)
     sums = any(_does(node, _SUMS_INTEGERS) for graph in all_graphs(model) for node in graph)
-    return Facts(tables, masks, called, lengths, unranked, random, coarsest, quantized, _chosen(model), sums)
+    more = _chosen(model), sums, _is_seeded(model), declared_outputs(model)
+    return Facts(tables, masks, called, lengths, unranked, random, coarsest, quantized, *more)
 
 
 _CHOOSE = frozenset({"ArgMax", "ArgMin", "TopK", "NonMaxSuppression", "NonZero", "Unique", "Compress"})
@@ -97,6 +103,11 @@ def _is_quantized(model: ir.Model) -> bool:
 def _does(node: ir.Node, names: re.Pattern[str]) -> bool:
     """Whether a node is one of ONNX's or onnxruntime's own of such a name, and no function that is only called so."""
     return node.domain in ("", "ai.onnx", "com.microsoft") and names.fullmatch(node.op_type) is not None
+
+
+def _is_seeded(model: ir.Model) -> bool:
+    nodes = (node for graph in all_graphs(model) for node in graph if node.domain == "" and "seed" in node.attributes)
+    return any(node.op_type in _RANDOM or (node.op_type == "Dropout" and len(node.inputs) > 2) for node in nodes)
 
 
 def _random_node(model: ir.Model) -> str | None:

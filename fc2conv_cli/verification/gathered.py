@@ -68,6 +68,8 @@ class Gathered:
     outside: float | None = None
     overflows: int = 0
     finite_there: float = 0.0
+    shapes: set[tuple[int, ...]] = field(default_factory=set)
+    said: list[str] = field(default_factory=list)
 
     @property
     def worst(self) -> Deviation | None:
@@ -93,7 +95,9 @@ class Gathered:
                 "--inputs)"
             )
         if self.outside is not None and not self.movable:
-            notes.append("its noise is not known: no float goes in, or the original does not run when one moves")
+            notes.append(
+                "its noise is not known: no float goes in, the original refuses one that moves, or it draws random numbers"
+            )
         if self.worst is not None and not self.finite:
             notes.append("no finite value was compared, so this shows nothing")
         elif self.elements and self.largest == 0 and self.sums.count:
@@ -107,7 +111,7 @@ class Gathered:
             )
         elif self.tolerance is not None and (idle := self.changes.note(self.tolerance.atol, self.tolerance.rtol)):
             notes.append(idle)
-        return tuple(notes)
+        return (*self.said, *notes)
 
     def add(self, reference: Any, converted: Any, where: str, inputs: bytes = b"") -> Compared:
         """Take in one run, on inputs of that digest."""
@@ -203,6 +207,7 @@ class Gathered:
 
     def _measure(self, ours: Array, theirs: Array) -> Deviation:
         self.dtype = str(ours.dtype)
+        self.shapes.add(ours.shape)
         self.tolerance = self.tolerance_for(self.dtype)
         deviation = compare(ours, theirs, self.tolerance)
         self.extremes = kept(self.extremes, deviation)

@@ -39,10 +39,10 @@ _NO_MEMORY_HOLDS = 2**31
 """Inputs of so many elements (8 GB of float32) are a mistake."""
 _MOST_CASES = 16
 """The sizes that the user gives are combined with each other and with the usual ones up to this many combinations."""
-_SWITCHES = tuple(
-    tuple(letter == "T" for letter in pattern)
-    for pattern in "TFTF TTFF TFFT TFFF TTFT TTTF TFTT FTFT FFTT FTTF FTTT FFTF FFFT FTFF".split()
-)
+_SWITCHES = [
+    [letter == "T" for letter in pattern] for pattern in ("TFTF", "TTFF", "TFFT", "TFFF", "TTFT", "TTTF", "TFTT")
+]
+_SWITCHES += [[not on for on in switch] for switch in _SWITCHES]
 """What boolean switches are in four samples, one after the other: any two in all four ways or nearly, none alike."""
 _INT64_MAX = 2**63 - 1
 _WHOLE = 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -270,6 +271,8 @@ class Comparison:
         except RunError as error:
             if not optional:
                 outcome.refusals.append((sizes, str(error)))
+            if self.facts.seeded:
+                self._keep_in_step(feeds)
             return False
         try:
             actual = self.candidate.run(feeds)
@@ -284,12 +287,18 @@ class Comparison:
             self._add_noise(feeds, expected, actual, found)
         return True
 
+    def _keep_in_step(self, feeds: Mapping[str, Array]) -> None:
+        """Have the candidate draw the random numbers that the reference drew before it refused the inputs."""
+        with suppress(RunError):
+            self.candidate.run(feeds)
+
     def _add_noise(
         self, feeds: Mapping[str, Array], expected: Values, actual: Values, found: Mapping[str, Compared]
     ) -> None:
         """How much the original moves by itself there, and whether that explains what jumped."""
-        moves = movements(self.reference, feeds, expected)
-        outside = [name for name, one in found.items() if one.outside]
+        # A run more of the original alone would have it draw other random numbers from then on.
+        moves = None if self.facts.seeded else movements(self.reference, feeds, expected)
+        outside = [name for name, one in found.items() if one.outside and not self.facts.seeded]
         ties = {name: self.gathered[name].tie(expected[name], actual[name]) for name in outside}
         steps = steps_that_explain(self.reference, feeds, {name: tie for name, tie in ties.items() if tie is not None})
         for name, one in found.items():
