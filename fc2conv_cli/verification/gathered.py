@@ -96,7 +96,7 @@ class Gathered:
             )
         if self.outside is not None and not self.movable:
             notes.append(
-                "its noise is not known: no float goes in, the original refuses one that moves, or it draws random numbers"
+                "its noise is not known: no float goes in, the original refuses moved ones, or it is random"
             )
         if self.worst is not None and not self.finite:
             notes.append("no finite value was compared, so this shows nothing")
