@@ -10,6 +10,7 @@ from pathlib import Path
 import onnx_ir as ir
 
 from fc2conv_cli.constants import Constants
+from fc2conv_cli.errors import InvalidModelError
 from fc2conv_cli.frontends.onnx_file import load
 from fc2conv_cli.graphs import all_graphs
 from fc2conv_cli.records import node_label
@@ -70,6 +71,7 @@ class Facts:
 def facts_of(path: Path) -> Facts:
     """Read the facts from a file, without reading its weights."""
     model = load(path)
+    _refuse_empty_depth(model, path)
     shapes = infer(model) if _has_integer_input(model) else Shapes()
     unranked = frozenset(v.name for v in model.graph.inputs if v.name and v.shape is None)
     constants = Constants(model, shapes)
@@ -79,6 +81,15 @@ def facts_of(path: Path) -> Facts:
     sums = any(_does(node, _SUMS_INTEGERS) for graph in all_graphs(model) for node in graph)
     more = _chosen(model), sums, _is_seeded(model), declared_outputs(model)
     return Facts(tables, masks, called, lengths, unranked, random, coarsest, quantized, *more)
+
+
+def _refuse_empty_depth(model: ir.Model, path: Path) -> None:
+    """Onnxruntime reads a depth that is not there, and ends the process."""
+    for node in (node for graph in all_graphs(model) for node in graph if node.op_type == "OneHot" and not node.domain):
+        depth = ir.convenience.get_const_tensor(node.inputs[1]) if len(node.inputs) > 1 and node.inputs[1] else None
+        if depth is not None and depth.size == 0:
+            problem = f"the depth of node {node_label(node)!r} (OneHot) is empty"
+            raise InvalidModelError(path, problem, hint="Export the model again.")
 
 
 _CHOOSE = frozenset({"ArgMax", "ArgMin", "TopK", "NonMaxSuppression", "NonZero", "Unique", "Compress"})

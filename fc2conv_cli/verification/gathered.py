@@ -95,9 +95,7 @@ class Gathered:
                 "--inputs)"
             )
         if self.outside is not None and not self.movable:
-            notes.append(
-                "its noise is not known: no float goes in, the original refuses moved ones, or it is random"
-            )
+            notes.append("its noise is not known: no float goes in, the original refuses moved ones, or it is random")
         if self.worst is not None and not self.finite:
             notes.append("no finite value was compared, so this shows nothing")
         elif self.elements and self.largest == 0 and self.sums.count:

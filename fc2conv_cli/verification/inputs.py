@@ -242,7 +242,7 @@ def sample(ports: Sequence[Port], sizes: Sizes, recipe: Recipe, seed: Sequence[i
             feeds[port.name] = np.asarray(rng.integers(0, 2, shape)).astype(dtype)
         else:
             low, high = _integer_bounds(port, dtype, recipe, sizes)
-            feeds[port.name] = np.asarray(rng.integers(low, high, shape, endpoint=True)).astype(dtype)
+            feeds[port.name] = _integers(low, high, shape, rng).astype(dtype)
     return feeds
 
 
@@ -278,8 +278,12 @@ def _within(bounds: Range, shape: Sequence[int], dtype: np.dtype[Any], rng: np.r
     low, high = int(bounds.low), int(bounds.high)
     if not whole[0] <= low <= high <= whole[1]:
         raise _beyond(bounds, dtype)
-    drawn = rng.integers(low, high, shape, np.uint64 if high > _INT64_MAX else np.int64, endpoint=True)
-    return np.asarray(drawn).astype(dtype)
+    return _integers(low, high, shape, rng).astype(dtype)
+
+
+def _integers(low: int, high: int, shape: Sequence[int], rng: np.random.Generator) -> Array:
+    wide = np.uint64 if high > _INT64_MAX else np.int64
+    return np.asarray(rng.integers(low, high, shape, wide, endpoint=True))
 
 
 def _beyond(bounds: Range, dtype: np.dtype[Any]) -> UsageError:

@@ -147,7 +147,8 @@ def _port(value: onnx.ValueInfoProto) -> Port:
 
 
 def _dim(dim: onnx.TensorShapeProto.Dimension) -> int | str | None:
-    return dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None
+    """A size below 0 says nothing, as onnxruntime takes it."""
+    return dim.dim_value if dim.HasField("dim_value") and dim.dim_value >= 0 else dim.dim_param or None
 
 
 def _one_line(error: Exception) -> str:
