@@ -106,6 +106,10 @@ def _check_node(node: onnx.NodeProto, path: Path) -> None:
     if any(isinstance(name, bytes) for name in (node.name, *node.input, *node.output)):
         raise InvalidModelError(path, "a name in it is not UTF-8: the file is damaged", hint="Export it again.")
     _check_references([tensor for attribute in node.attribute for tensor in attribute_tensors(attribute)], path)
+    for attribute in node.attribute if node.op_type in ("Cast", "CastLike") else ():
+        if attribute.name == "to" and not attribute.ref_attr_name and attribute.type != onnx.AttributeProto.INT:
+            problem = f"the attribute 'to' of node {node.name or node.output[0]!r} ({node.op_type}) is no integer"
+            raise InvalidModelError(path, problem, hint="Check it with onnx.checker.")
 
 
 def _check_references(tensors: Iterable[onnx.TensorProto], path: Path) -> None:

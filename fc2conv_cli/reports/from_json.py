@@ -184,7 +184,7 @@ def _count(fields: Fields | None) -> LayoutCount | None:
 
 def _term(text: str) -> Size:
     """A size as text: ``4096``, ``N`` or ``4096*N``; whatever else stands behind the number is one symbol."""
-    found = re.fullmatch(r"(\d+)(?:\*(.+))?", text)
+    found = re.fullmatch(r"(\d{1,300})(?:\*(.+))?", text)
     if found is None:
         return Size.of(text)
     number, symbols = found.groups()

@@ -10,10 +10,12 @@ from pathlib import Path
 import onnx_ir as ir
 
 from fc2conv_cli.constants import Constants
+from fc2conv_cli.errors import InvalidModelError
 from fc2conv_cli.frontends.onnx_file import load
 from fc2conv_cli.graphs import all_graphs
 from fc2conv_cli.records import node_label
 from fc2conv_cli.shapes import Shapes, infer
+from fc2conv_cli.verification.declared import Shape, declared_outputs
 from fc2conv_cli.verification.index_ranges import IndexRanges
 
 _RANDOM = frozenset(
@@ -47,7 +49,10 @@ class Facts:
             one, but is no more precise for it.
         quantized: Whether it rounds to integers or sums integers anywhere, as quantised models do.
         table_names: What each of these inputs looks up, where its values are the rows of that.
+        sums_integers: Whether it has a kernel that sums integers, which may saturate in onnxruntime.
         chosen: Outputs that depend on which of several values is the largest: as integers they are no numbers.
+        declared: The shapes that its file gives its outputs.
+        seeded: Whether it draws random numbers from a seed: what it gives depends on how often it ran before.
     """
 
     tables: Mapping[str, tuple[int, int]]
@@ -60,11 +65,15 @@ class Facts:
     quantized: bool
     chosen: frozenset[str] = frozenset()
     table_names: Mapping[str, str] = field(default_factory=dict)
+    sums_integers: bool = False
+    seeded: bool = False
+    declared: Mapping[str, Shape | None] = field(default_factory=dict)
 
 
 def facts_of(path: Path) -> Facts:
     """Read the facts from a file, without reading its weights."""
     model = load(path)
+    _refuse_empty_depth(model, path)
     shapes = infer(model) if _has_integer_input(model) else Shapes()
     unranked = frozenset(v.name for v in model.graph.inputs if v.name and v.shape is None)
     constants = Constants(model, shapes)
@@ -72,8 +81,19 @@ def facts_of(path: Path) -> Facts:
     tables, masks, called = _integers(model, ranges)
     lengths, coarsest = _lengths(model, shapes), _coarsest_floats(model, constants)
     random, quantized = _random_node(model), _is_quantized(model)
+    sums = any(_does(node, _SUMS_INTEGERS) for graph in all_graphs(model) for node in graph)
     names = _table_names(model, ranges, tables)
-    return Facts(tables, masks, called, lengths, unranked, random, coarsest, quantized, _chosen(model), names)
+    more = _chosen(model), names, sums, _is_seeded(model), declared_outputs(model)
+    return Facts(tables, masks, called, lengths, unranked, random, coarsest, quantized, *more)
+
+
+def _refuse_empty_depth(model: ir.Model, path: Path) -> None:
+    """Onnxruntime reads a depth that is not there, and ends the process."""
+    for node in (node for graph in all_graphs(model) for node in graph if node.op_type == "OneHot" and not node.domain):
+        depth = ir.convenience.get_const_tensor(node.inputs[1]) if len(node.inputs) > 1 and node.inputs[1] else None
+        if depth is not None and depth.size == 0:
+            problem = f"the depth of node {node_label(node)!r} (OneHot) is empty"
+            raise InvalidModelError(path, problem, hint="Export the model again.")
 
 
 _CHOOSE = frozenset({"ArgMax", "ArgMin", "TopK", "NonMaxSuppression", "NonZero", "Unique", "Compress"})
@@ -84,8 +104,25 @@ def _chosen(model: ir.Model) -> frozenset[str]:
     return frozenset(v.name or "" for v in outputs if any(node.op_type in _CHOOSE for node in _above(v, model)))
 
 
+_SUMS_INTEGERS = re.compile(
+    r"(MatMul|Conv)Integer\w*|QLinear\w+|QGemm|DynamicQuantize(MatMul|LSTM)|QAttention|QEmbed\w+"
+)
+_QUANTIZED = re.compile(rf"{_SUMS_INTEGERS.pattern}|(Dynamic)?QuantizeLinear|DequantizeLinear")
+"""Those that round to integers or compute with them."""
+
+
 def _is_quantized(model: ir.Model) -> bool:
-    return any("Quant" in node.op_type or "Integer" in node.op_type for g in all_graphs(model) for node in g)
+    return any(_does(node, _QUANTIZED) for graph in all_graphs(model) for node in graph)
+
+
+def _does(node: ir.Node, names: re.Pattern[str]) -> bool:
+    """Whether a node is one of ONNX's or onnxruntime's own of such a name, and no function that is only called so."""
+    return node.domain in ("", "ai.onnx", "com.microsoft") and names.fullmatch(node.op_type) is not None
+
+
+def _is_seeded(model: ir.Model) -> bool:
+    nodes = (node for graph in all_graphs(model) for node in graph if node.domain == "" and "seed" in node.attributes)
+    return any(node.op_type in _RANDOM or (node.op_type == "Dropout" and len(node.inputs) > 2) for node in nodes)
 
 
 def _random_node(model: ir.Model) -> str | None:

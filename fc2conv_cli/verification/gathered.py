@@ -70,6 +70,8 @@ class Gathered:
     overflows: int = 0
     finite_there: float = 0.0
     farthest: tuple[float, Mapping[str, Array]] | None = None
+    shapes: set[tuple[int, ...]] = field(default_factory=set)
+    said: list[str] = field(default_factory=list)
 
     @property
     def worst(self) -> Deviation | None:
@@ -95,7 +97,7 @@ class Gathered:
                 "--inputs)"
             )
         if self.outside is not None and not self.movable:
-            notes.append("its noise is not known: no float goes in, or the original does not run when one moves")
+            notes.append("its noise is not known: no float goes in, the original refuses moved ones, or it is random")
         if self.worst is not None and not self.finite:
             notes.append("no finite value was compared, so this shows nothing")
         elif self.elements and self.largest == 0 and self.sums.count:
@@ -107,7 +109,7 @@ class Gathered:
             notes.append(little)
         elif self.tolerance is not None and (idle := self.changes.note(self.tolerance.atol, self.tolerance.rtol)):
             notes.append(idle)
-        return tuple(notes)
+        return (*self.said, *notes)
 
     def add(self, reference: Any, converted: Any, where: str, inputs: bytes = b"") -> Compared:
         """Take in one run, on inputs of that digest."""
@@ -209,6 +211,7 @@ class Gathered:
 
     def _measure(self, ours: Array, theirs: Array) -> Deviation:
         self.dtype = str(ours.dtype)
+        self.shapes.add(ours.shape)
         self.tolerance = self.tolerance_for(self.dtype)
         deviation = compare(ours, theirs, self.tolerance)
         self.extremes = kept(self.extremes, deviation)
@@ -233,9 +236,13 @@ def _percent(share: float) -> str:
 
 
 def _are_numbers(*values: Any) -> bool:
-    """Whether these are tensors of numbers."""
+    """Whether these are tensors of numbers, of one shape."""
     arrays = [value for value in values if isinstance(value, np.ndarray)]
-    return len(arrays) == len(values) and all(a.dtype.kind in "iub" or "float" in a.dtype.name for a in arrays)
+    return (
+        len(arrays) == len(values)
+        and len({a.shape for a in arrays}) == 1
+        and all(a.dtype.kind in "iub" or "float" in a.dtype.name for a in arrays)
+    )
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Array]]:

@@ -217,7 +217,7 @@ class IndexRanges:
             return self._table_nd(node, calls)
         if node.domain == "" and node.op_type == "OneHot" and index == 0:
             depth = self._constant(node, 1, calls)
-            return None if depth is None else int(depth.reshape(-1)[0])
+            return None if depth is None or depth.size != 1 else int(depth.reshape(-1)[0])
         return None
 
     def _table_name(self, node: ir.Node, index: int, calls: Calls) -> str:

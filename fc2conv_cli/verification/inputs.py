@@ -28,8 +28,9 @@ Given = Mapping[str, Sequence[int]]
 
 SMALL, LARGE = 1, 3
 """The sizes that every dynamic dim takes: 1 is what broadcasts, 3 is the least that shows swapped axes."""
-ODD = (5, 7)
-"""By turns, in one run more: faults at 1 and 3 only are rare, and at batch 5 or the fourth token nothing else looks."""
+ODD = (5, 7, 6, 4)
+"""In one run more, and 8, 9 and so on for further dims: faults at 1 and 3 only are rare, and at batch 5 or the fourth
+token nothing else looks. No two dims are alike there; where the original refuses that, the first two go by turns."""
 _LARGER_SIZES = (8, 16, 32, 64, 128, 224, 256, 512)
 """Tried one by one when the original refuses some of those (an image network cannot run on 3x3 pixels)."""
 _MOST_ELEMENTS = 2**24
@@ -40,8 +41,12 @@ _NO_MEMORY_HOLDS = 2**31
 """Inputs of so many elements (8 GB of float32) are a mistake."""
 _MOST_CASES = 16
 """The sizes that the user gives are combined with each other and with the usual ones up to this many combinations."""
-_MOST_SWITCHES = 2
-"""So many boolean inputs are switched independently: four samples are all their combinations."""
+_SWITCHES = [
+    [letter == "T" for letter in pattern] for pattern in ("TFTF", "TTFF", "TFFT", "TFFF", "TTFT", "TTTF", "TFTT")
+]
+_SWITCHES += [[not on for on in switch] for switch in _SWITCHES]
+"""What boolean switches are in four samples, one after the other: any two in all four ways or nearly, none alike."""
+_INT64_MAX = 2**63 - 1
 _WHOLE = 3
 """Whole numbers as floats lie between minus this and this: small enough for exact sums."""
 _INTEGER_LIMITS = (10, 2, 1)
@@ -98,12 +103,38 @@ def usual_cases(ports: Sequence[Port], given: Given) -> list[Sizes]:
     return _combined(_alike_and_mixed(names, (SMALL, LARGE)), given)
 
 
-def odd_case(ports: Sequence[Port], given: Given) -> Sizes | None:
-    """Sizes that are none of the usual ones; None if the user gives all, or inputs would be large."""
+def odd_cases(ports: Sequence[Port], given: Given) -> list[Sizes]:
+    """Sizes that are none of the usual ones, first choice first; none if the user gives all, or inputs are large."""
     names = [name for name in dynamic_dims(ports) if name not in given]
-    case = {name: ODD[i % len(ODD)] for i, name in enumerate(names)}
-    case.update({name: sizes[-1] for name, sizes in given.items()})
-    return case if names and _elements(ports, case) <= _MOST_ODD_ELEMENTS else None
+    unlike = [*ODD, *range(8, 8 + len(names))]
+    cases: list[Sizes] = [{n: unlike[i] for i, n in enumerate(names)}, {n: ODD[i % 2] for i, n in enumerate(names)}]
+    return _small(ports, [{**case, **_last(given)} for case in cases[: 2 if len(names) > 2 else 1]]) if names else []
+
+
+def apart_cases(ports: Sequence[Port], given: Given, ran: Sequence[Sizes] = ()) -> list[Sizes]:
+    """Sizes that tell apart the dims that are alike in all other cases: of any two, one is larger in one of these.
+
+    Args:
+        ports: The model's inputs.
+        given: The sizes that some dims are to take instead.
+        ran: The larger cases that ran, if the model refuses the usual ones: there the first dim differs already.
+    """
+    names = [name for name in dynamic_dims(ports) if name not in given]
+    sizes, first = (SMALL, LARGE), {}
+    if ran and names:
+        least = ran[0][names[0]]
+        sizes, first, names = (least, 2 * least), {names[0]: least}, names[1:]
+    bits = range(1, max(len(names) - 1, 0).bit_length())
+    cases: list[Sizes] = [{n: sizes[(i >> bit) % 2] for i, n in enumerate(names)} for bit in bits]
+    return _small(ports, [{**first, **case, **_last(given)} for case in cases])
+
+
+def _last(given: Given) -> Sizes:
+    return {name: sizes[-1] for name, sizes in given.items()}
+
+
+def _small(ports: Sequence[Port], cases: Sequence[Sizes]) -> list[Sizes]:
+    return [case for case in cases if _elements(ports, case) <= _MOST_ODD_ELEMENTS]
 
 
 def _alike_and_mixed(names: Sequence[str], sizes: tuple[int, int]) -> list[Sizes]:
@@ -238,14 +269,12 @@ def sample(
         elif "float" in dtype.name:
             feeds[port.name] = _floats(recipe.distribution, shape, rng).astype(dtype, copy=False)
         elif dtype.kind == "b" and math.prod(shape) == 1:
-            # A switch: both ways, not by chance, and two of them in all four ways.
-            feeds[port.name] = np.full(shape, (seed[-1] >> next(switches) % _MOST_SWITCHES) % 2 == 0)
+            feeds[port.name] = np.full(shape, _switched(next(switches), seed[-1], rng))
         elif dtype.kind == "b":
             feeds[port.name] = np.asarray(rng.integers(0, 2, shape)).astype(dtype)
         else:
             low, high = _integer_bounds(port, dtype, recipe, sizes)
-            table = port.name in recipe.tables
-            drawn = turn((low, high)) if table else rng.integers(low, high, shape, endpoint=True)
+            drawn = turn((low, high)) if port.name in recipe.tables else _integers(low, high, shape, rng)
             feeds[port.name] = np.asarray(drawn).astype(dtype)
     return feeds
 
@@ -254,6 +283,13 @@ def _in_turn(
     bounds: tuple[int, int], shape: Sequence[int], start: int, deck: Sequence[int], rng: np.random.Generator
 ) -> Array:
     return dealt(bounds, math.prod(shape), start, deck, rng).reshape(shape)
+
+
+def _switched(number: int, k: int, rng: np.random.Generator) -> bool:
+    """What a switch is in a sample: both ways, not by chance, as long as there are few."""
+    if number >= len(_SWITCHES):
+        return bool(rng.integers(0, 2))
+    return _SWITCHES[number][k % len(_SWITCHES[number])]
 
 
 def _floats(distribution: Distribution, shape: Sequence[int], rng: np.random.Generator) -> Array:
@@ -288,6 +324,11 @@ def _within(
     if not whole[0] <= low <= high <= whole[1]:
         raise _beyond(bounds, dtype)
     return np.asarray(turn((low, high))).astype(dtype)
+
+
+def _integers(low: int, high: int, shape: Sequence[int], rng: np.random.Generator) -> Array:
+    wide = np.uint64 if high > _INT64_MAX else np.int64
+    return np.asarray(rng.integers(low, high, shape, wide, endpoint=True))
 
 
 def _beyond(bounds: Range, dtype: np.dtype[Any]) -> UsageError:

@@ -19,7 +19,7 @@ from onnx.reference.op_run import OpRun
 from onnx.reference.ops.op_conv import Conv as _Conv
 from onnx.reference.ops.op_dequantize_linear import DequantizeLinear_23
 
-from fc2conv_cli.verification.contrib import OPERATORS
+from fc2conv_cli.verification import contrib, shares
 from fc2conv_cli.verification.interface import agree, shape_text
 from fc2conv_cli.verification.runner import Port, RunError
 
@@ -76,6 +76,15 @@ class DequantizeLinear(DequantizeLinear_23):
     op_domain = ""
 
 
+class _Evaluator(ReferenceEvaluator):
+    """The evaluator with our operators, in the functions of a model as well, which it makes of its own class."""
+
+    def __init__(self, proto: Any, **options: Any) -> None:
+        given = options.pop("new_ops", None)
+        ours = _operators(proto) if isinstance(proto, onnx.ModelProto | onnx.FunctionProto) else []
+        super().__init__(proto, new_ops=given or ours, **options)
+
+
 class ReferenceRunner:
     """A model that is loaded and can be run; the counterpart of `Runner`."""
 
@@ -90,7 +99,7 @@ class ReferenceRunner:
         """
         try:
             proto = onnx.load(model) if isinstance(model, Path) else model
-            self._evaluator = ReferenceEvaluator(proto, new_ops=_operators(proto))
+            self._evaluator = _Evaluator(proto)
         except Exception as error:  # whatever an operator raises
             raise RunError(_one_line(error)) from error
         initializers = {tensor.name for tensor in proto.graph.initializer}
@@ -121,11 +130,11 @@ class ReferenceRunner:
             raise RunError(_one_line(error)) from error
 
 
-def _operators(proto: onnx.ModelProto) -> list[type[OpRun]]:
+def _operators(proto: onnx.ModelProto | onnx.FunctionProto) -> list[type[OpRun]]:
     """Ours, and what the evaluator lacks at the model's opset."""
     opset = next((entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")), 1)
     early = [DequantizeLinear] if opset < _FIRST_DEQUANTIZE_LINEAR else []
-    return [MatMul, Gemm, Conv, *early, *OPERATORS]
+    return [MatMul, Gemm, Conv, *early, *shares.OPERATORS, *contrib.OPERATORS]
 
 
 def _port(value: onnx.ValueInfoProto) -> Port:
@@ -138,7 +147,8 @@ def _port(value: onnx.ValueInfoProto) -> Port:
 
 
 def _dim(dim: onnx.TensorShapeProto.Dimension) -> int | str | None:
-    return dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None
+    """A size below 0 says nothing, as onnxruntime takes it."""
+    return dim.dim_value if dim.HasField("dim_value") and dim.dim_value >= 0 else dim.dim_param or None
 
 
 def _one_line(error: Exception) -> str:

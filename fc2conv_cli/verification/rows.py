@@ -34,7 +34,8 @@ def dealt(bounds: tuple[int, int], count: int, start: int, deck: Sequence[int], 
     low, high = bounds
     width = high - low + 1
     if width <= _MOST_ROWS:
-        drawn = _deck(width, tuple(deck))[(start + np.arange(count)) % width] + low
+        wide = np.uint64 if high > _INT64_MAX else np.int64
+        drawn = _deck(width, tuple(deck))[(start + np.arange(count)) % width].astype(wide) + wide(low)
     else:
         drawn = rng.integers(low, high, count, np.uint64 if high > _INT64_MAX else np.int64, endpoint=True)
         for place, end in enumerate(bounds):

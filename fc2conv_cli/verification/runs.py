@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -23,11 +24,12 @@ from fc2conv_cli.verification.inputs import (
     Place,
     Recipe,
     Sizes,
+    apart_cases,
     dynamic_dims,
     guesses,
     integer_limits,
     larger_cases,
-    odd_case,
+    odd_cases,
     refuse_too_large,
     replacements,
     sample,
@@ -179,15 +181,30 @@ class Comparison:
         cases = usual_cases(ports, self.dims)
         refuse_too_large(ports, cases)
         outcome, limit = self._first_that_runs([cases])
-        if limit is not None and not outcome.refusals and (odd := odd_case(ports, self.dims)) is not None:
-            outcome.add(self._run_odd(odd, cases, limit))
+        if limit is not None and not outcome.refusals:
+            for number, sizes in enumerate(odd := odd_cases(ports, self.dims), len(cases)):
+                more = self._run_odd(sizes, cases, number, limit)
+                outcome.add(more)
+                if more.ran:
+                    break
+            apart = apart_cases(ports, self.dims)
+            self._run_apart(outcome, apart, cases, len(cases) + len(odd), limit)
         if outcome.refusals and dynamic_dims(ports):
-            larger, _ = self._first_that_runs(larger_cases(ports, self.dims), limit)
+            larger, limit = self._first_that_runs(larger_cases(ports, self.dims), limit)
             outcome.add(larger)
+            if limit is not None and larger.cases:
+                apart = apart_cases(ports, self.dims, larger.cases)
+                self._run_apart(outcome, apart, cases, len(cases), limit)
         if outcome.ran:
             free = [name for name in dynamic_dims(ports) if name not in self.dims]
             refuse_sizes(feeding, self.dims, free, outcome.cases, outcome.refusals)
         return outcome
+
+    def _run_apart(
+        self, outcome: Outcome, apart: Sequence[Sizes], cases: Sequence[Sizes], number: int, limit: int
+    ) -> None:
+        for i, sizes in enumerate(apart, number):
+            outcome.add(self._run_odd(sizes, cases, i, limit))
 
     def _run_given(self, path: Path) -> Outcome:
         """Each sample once, none may be refused. Noise is measured at the first of each shape."""
@@ -201,10 +218,10 @@ class Comparison:
                 raise InvalidInputsError(path, problem, hint="Give inputs that it takes.")
         return outcome
 
-    def _run_odd(self, sizes: Sizes, cases: Sequence[Sizes], limit: int) -> Outcome:
+    def _run_odd(self, sizes: Sizes, cases: Sequence[Sizes], number: int, limit: int) -> Outcome:
         """One sample; no matter if the original refuses it."""
         outcome = Outcome()
-        feeds = self._drawn(sizes, self._recipe(limit), cases, len(cases), 0)
+        feeds = self._drawn(sizes, self._recipe(limit), cases, number, 0)
         if self._run_once(feeds, sizes, outcome, noise=True, optional=True):
             outcome.cases.append(sizes)
             if outcome.differs:
@@ -294,6 +311,8 @@ class Comparison:
         except RunError as error:
             if not optional:
                 outcome.refusals.append((sizes, str(error)))
+            if self.facts.seeded:
+                self._keep_in_step(feeds)
             return False
         try:
             actual = self.candidate.run(feeds)
@@ -313,12 +332,18 @@ class Comparison:
             self._add_noise(feeds, expected, actual, found)
         return True
 
+    def _keep_in_step(self, feeds: Mapping[str, Array]) -> None:
+        """Have the candidate draw the random numbers that the reference drew before it refused the inputs."""
+        with suppress(RunError):
+            self.candidate.run(feeds)
+
     def _add_noise(
         self, feeds: Mapping[str, Array], expected: Values, actual: Values, found: Mapping[str, Compared]
     ) -> None:
         """How much the original moves by itself there, and whether that explains what jumped."""
-        moves = movements(self.reference, feeds, expected)
-        outside = [name for name, one in found.items() if one.outside]
+        # A run more of the original alone would have it draw other random numbers from then on.
+        moves = None if self.facts.seeded else movements(self.reference, feeds, expected)
+        outside = [name for name, one in found.items() if one.outside and not self.facts.seeded]
         ties = {name: self.gathered[name].tie(expected[name], actual[name]) for name in outside}
         steps = steps_that_explain(self.reference, feeds, {name: tie for name, tie in ties.items() if tie is not None})
         for name, one in found.items():

@@ -21,7 +21,7 @@ from fc2conv_cli import Settings, convert, errors, inspect, verify
 from fc2conv_cli.layout.solve import Wishes
 from fc2conv_cli.reports import console, formats
 from fc2conv_cli.reports.formats import Format
-from fc2conv_cli.reports.from_json import read
+from fc2conv_cli.reports.from_json import _term, read
 from fc2conv_cli.reports.json import render
 from fc2conv_cli.verification.feeding import Feeding
 
@@ -190,3 +190,8 @@ def test_any_field_may_be_anything(good: str, tmp_path_factory: pytest.TempPathF
         return
     render(report)
     console.render(report, width=None, color=False, verbose=True)
+
+
+def test_a_number_of_thousands_of_digits_is_a_symbol() -> None:
+    assert str(_term("9" * 5000)) == "9" * 5000
+    assert str(_term("4096*N")) == "4096*N"

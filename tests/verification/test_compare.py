@@ -352,3 +352,56 @@ def test_a_gate_does_not_pass_where_nothing_was_compared(tmp_path: Path) -> None
     assert report.holds
     assert not report.passed
     assert "NOTHING COMPARED" in str(report)
+
+
+def cut_by(dim: int, *, tied: bool = False) -> onnx.ModelProto:
+    """A map of three dynamic dims, as many rows as one of them; `tied`, if the first must equal the third."""
+    nodes = [
+        helper.make_node("Shape", ["x"], ["s"], start=dim, end=dim + 1),
+        helper.make_node("Concat", ["s", "rest"], ["r"], axis=0),
+        helper.make_node("Reshape", ["x", "r"], ["y"]),
+    ]
+    constants = {"rest": np.array([-1])}
+    if tied:
+        nodes.insert(0, helper.make_node("Einsum", ["x"], ["unused"], equation="abac->bc"))
+    return model(nodes, [value("x", ["batch", "height", "width", 4])], [value("y", [None, None])], constants)
+
+
+def test_dims_of_the_same_parity_are_told_apart(tmp_path: Path) -> None:
+    assert not pair(tmp_path, cut_by(0), cut_by(2)).passed
+    report = pair(tmp_path, cut_by(0), cut_by(0))
+    assert report.passed
+    assert report.cases[4:] == (
+        {"batch": 5, "height": 7, "width": 6},
+        {"batch": 1, "height": 1, "width": 3},
+    )
+
+
+def test_dims_that_are_tied_together_run_as_before(tmp_path: Path) -> None:
+    report = pair(tmp_path, cut_by(0, tied=True), cut_by(2, tied=True))
+    assert report.passed
+    assert report.notes == ()
+    assert report.cases[4:] == ({"batch": 5, "height": 7, "width": 5},)
+
+
+RANDOM = {
+    "RandomNormalLike": [
+        helper.make_node("RandomNormalLike", ["m"], ["r"], seed=1.0), helper.make_node("Add", ["m", "r"], ["y"]),
+    ],
+    "Bernoulli": [helper.make_node("Sigmoid", ["m"], ["p"]), helper.make_node("Bernoulli", ["p"], ["y"], seed=1.0)],
+    "Dropout": [helper.make_node("Dropout", ["m", "half", "training"], ["y"], seed=1)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("low_memory", [False, True])
+@pytest.mark.parametrize("op", sorted(RANDOM))
+def test_random_numbers_from_a_seed_are_drawn_in_step(tmp_path: Path, op: str, low_memory: bool) -> None:
+    def drawing(w: np.ndarray) -> onnx.ModelProto:
+        constants = {"w": w, "half": np.array(0.5, np.float32), "training": np.array(True)}
+        nodes = [helper.make_node("MatMul", ["x", "w"], ["m"]), *RANDOM[op]]
+        return model(nodes, [value("x", ["N", 16])], [value("y", ["N", 8])], constants)
+
+    w = random((16, 8))
+    report = pair(tmp_path, drawing(w), drawing(w), low_memory=low_memory)
+    assert report.passed, str(report)
+    assert not pair(tmp_path, drawing(w), drawing(-w), low_memory=low_memory).passed

@@ -9,6 +9,7 @@ from helpers import FLOAT16, INT64, matmul, model, random, save, value
 from onnx import TensorProto, helper
 
 from fc2conv_cli import verify
+from fc2conv_cli.errors import InvalidModelError
 from fc2conv_cli.verification.facts import facts_of
 
 
@@ -122,3 +123,42 @@ def test_outputs_that_are_chosen(tmp_path: Path) -> None:
     outputs = [value("index", ["N", 1], INT64), value("number", ["N", 4], INT64)]
     path = save(model(nodes, [value("x", ["N", 4])], outputs), tmp_path / "m.onnx")
     assert facts_of(path).chosen == {"index"}
+
+
+def test_a_function_that_is_only_called_quantised_is_not(tmp_path: Path) -> None:
+    node = helper.make_node("MyQuantHead", ["x"], ["y"], domain="own")
+    body = helper.make_function("own", "MyQuantHead", ["a"], ["b"], [helper.make_node("Relu", ["a"], ["b"])], [])
+    body.opset_import.append(helper.make_opsetid("", 18))
+    proto = model([node], [value("x", [2])], [value("y", [2])], extra_opsets={"own": 1})
+    proto.functions.append(body)
+    found = facts_of(save(proto, tmp_path / "m.onnx"))
+    assert not found.quantized
+    assert not found.sums_integers
+
+
+def test_an_empty_depth_is_refused(tmp_path: Path) -> None:
+    nodes = [helper.make_node("OneHot", ["ids", "depth", "onoff"], ["y"])]
+    constants = {"depth": np.zeros(0, np.int64), "onoff": np.array([0, 1])}
+    proto = model(nodes, [value("ids", ["N"], INT64)], [value("y", None, INT64)], constants)
+    path = save(proto, tmp_path / "m.onnx")
+    with pytest.raises(InvalidModelError, match=r"the depth of node .* \(OneHot\) is empty"):
+        verify(path, path)
+
+
+def test_a_type_to_cast_to_that_is_no_integer_is_refused(tmp_path: Path) -> None:
+    proto = model([helper.make_node("Cast", ["x"], ["y"], to=1.0)], [value("x", ["N"])], [value("y", ["N"])])
+    path = save(proto, tmp_path / "m.onnx")
+    with pytest.raises(InvalidModelError, match=r"the attribute 'to' of node 'y' \(Cast\) is no integer"):
+        verify(path, path)
+
+
+def test_large_ids_of_uint64(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Sub", ["ids", "offset"], ["i"]),
+        helper.make_node("Cast", ["i"], ["j"], to=INT64),
+        helper.make_node("Gather", ["table", "j"], ["y"]),
+    ]
+    constants = {"offset": np.array(2**63, np.uint64), "table": random((4, 3))}
+    proto = model(nodes, [value("ids", ["N"], TensorProto.UINT64)], [value("y", ["N", 3])], constants)
+    path = save(proto, tmp_path / "m.onnx")
+    assert verify(path, path).passed

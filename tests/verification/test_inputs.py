@@ -8,7 +8,17 @@ import pytest
 from fc2conv_cli.errors import UsageError
 from fc2conv_cli.frontends.input_specs import InputSpec
 from fc2conv_cli.verification.feeding import Range
-from fc2conv_cli.verification.inputs import Recipe, dims_of, dynamic_dims, guesses, larger_cases, sample, usual_cases
+from fc2conv_cli.verification.inputs import (
+    Recipe,
+    apart_cases,
+    dims_of,
+    dynamic_dims,
+    guesses,
+    larger_cases,
+    odd_cases,
+    sample,
+    usual_cases,
+)
 from fc2conv_cli.verification.runner import Port
 
 X = Port("x", "tensor(float)", ("N", 4, "S"))
@@ -134,3 +144,36 @@ def test_guesses_are_said() -> None:
         "input 'mask' is drawn from 0..1, as a mask, because of its name",
         "input 'pixels' is drawn from 0..1",
     ]
+
+
+@pytest.mark.parametrize("count", range(1, 10))
+def test_any_two_dims_differ_in_some_run(count: int) -> None:
+    ports = [Port(f"x{i}", "tensor(float)", (f"d{i}",)) for i in range(count)]
+    cases = [*usual_cases(ports, {}), *apart_cases(ports, {})]
+    assert len(cases) == 2 + 2 * (count > 1) + max((count - 1).bit_length() - 1, 0), "or it takes too long"
+    for other in (cases, list(odd_cases(ports, {}))[:1] if count < 6 else cases):
+        columns = {tuple(case[f"d{i}"] for case in other) for i in range(count)}
+        assert len(columns) == count
+    larger = next(larger_cases(ports, {}))
+    columns = {tuple(c[f"d{i}"] for c in [*larger, *apart_cases(ports, {}, larger)]) for i in range(count)}
+    assert len(columns) == count
+
+
+def test_odd_sizes() -> None:
+    three = [Port("x", "tensor(float)", ("N", "S", "W"))]
+    assert odd_cases(three, {}) == [{"N": 5, "S": 7, "W": 6}, {"N": 5, "S": 7, "W": 5}]
+    assert odd_cases(three, {"S": (2, 9)}) == [{"N": 5, "W": 7, "S": 9}]
+    assert odd_cases(three, {"N": (1,), "S": (1,), "W": (1,)}) == []
+    assert odd_cases([Port("x", "tensor(float)", ("N", 2**20))], {}) == []
+
+
+def test_no_two_switches_are_always_alike() -> None:
+    ports = [Port(f"s{i}", "tensor(bool)", ()) for i in range(14)]
+    drawn = [sample(ports, {}, Recipe(), (0, 0, k)) for k in range(4)]
+    columns = [tuple(bool(feeds[port.name]) for feeds in drawn) for port in ports]
+    assert len(set(columns)) == 14
+    assert all(set(column) == {False, True} for column in columns)
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert len(set(zip(columns[one], columns[other], strict=True))) == 4, "in all four ways"
+    many = [Port(f"s{i}", "tensor(bool)", ()) for i in range(20)]
+    assert {bool(sample(many, {}, Recipe(), (0, 0, k))["s19"]) for k in range(16)} == {False, True}

@@ -167,3 +167,8 @@ def test_the_reference_evaluator_judges_every_run_that_differed(
     assert report.engine == "ONNX's reference evaluator"
     assert report.runs == 4 + 4 + 1 + 1
     assert "in onnxruntime they differ" in report.notes[-1]
+
+
+def test_a_size_below_0_says_nothing(tmp_path: Path) -> None:
+    path = save(matmul([-1, 4], random((4, 3))), tmp_path / "m.onnx")
+    assert ReferenceRunner(path).inputs[0].shape == (None, 4)
