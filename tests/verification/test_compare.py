@@ -425,3 +425,19 @@ def test_an_output_of_nan_alone_does_not_pass_for_the_sake_of_others(tmp_path: P
     assert "verdict: NOT COMPARED: 'y' had no finite value" in str(report)
     assert [output.hidden for output in report.outputs] == [True, False]
     assert pair(tmp_path, filled(0), filled(0)).passed
+
+
+def test_a_fill_value_that_makes_the_tolerance_wide_is_said(tmp_path: Path) -> None:
+    def masked(w: np.ndarray, fill: float) -> onnx.ModelProto:
+        nodes = [
+            helper.make_node("MatMul", ["x", "w"], ["z"]),
+            helper.make_node("Where", ["mask", "z", "fill"], ["y"]),
+        ]
+        inputs = [value("x", ["N", 16]), value("mask", ["N", 8], TensorProto.BOOL)]
+        constants = {"w": w, "fill": np.array(fill, np.float32)}
+        return model(nodes, inputs, [value("y", ["N", 8])], constants)
+
+    w = random((16, 8))
+    report = pair(tmp_path, masked(w, -1e9), masked(-w, -1e9))
+    assert any("passes only since a value of 1e+09 makes the tolerance 1e+04" in n for n in report.outputs[0].notes)
+    assert pair(tmp_path, masked(w, -1e9), masked(w, -1e9)).outputs[0].notes == ()
