@@ -37,7 +37,9 @@ def verdict(report: VerifyReport) -> str:
     if report.passed:
         return "the same" + (", ILL-CONDITIONED as accepted" if waived else "")
     if report.holds:
-        return "NOTHING COMPARED: no output had a finite value"
+        if not any(output.compared for output in report.outputs):
+            return "NOTHING COMPARED: no output had a finite value"
+        return f"NOT COMPARED: {', '.join(repr(o.name) for o in report.outputs if o.hidden)} had no finite value"
     others = [output for output in report.outputs if output not in waived]
     if waived and all(output.passed for output in others) and not report.failures:
         return "ILL-CONDITIONED"

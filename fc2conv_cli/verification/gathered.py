@@ -26,6 +26,10 @@ _FEW_VALUES = 2
 """An integer output that takes no more is saturated, or nearly: it hides what happens before."""
 
 
+_LOOSE = 1000
+"""A tolerance of more than so many times the noise is that of fill values, as of masked scores."""
+
+
 class Compared(NamedTuple):
     """What one run came to: if a difference is outside tolerance, if nothing is amiss, and the rtol it would need."""
 
@@ -109,7 +113,21 @@ class Gathered:
             notes.append(little)
         elif self.tolerance is not None and (idle := self.changes.note(self.tolerance.atol, self.tolerance.rtol)):
             notes.append(idle)
+        if (loose := self._note_loose()) is not None:
+            notes.append(loose)
         return (*self.said, *notes)
+
+    def _note_loose(self) -> str | None:
+        """A tolerance that one large value makes so wide that a fault of the others fits in."""
+        if self.tolerance is None or not self.noise or (self.inside or 0.0) <= NOISE_FACTOR:
+            return None
+        wide = self.tolerance.atol + self.tolerance.rtol * self.largest
+        if self.elementwise or wide <= _LOOSE * self.noise:
+            return None
+        return (
+            f"differs by {self.inside:.2g} times its noise, and passes only since a value of {self.largest:.2g} makes "
+            f"the tolerance {wide:.2g}, so this shows little: --elementwise holds each value to its own"
+        )
 
     def add(self, reference: Any, converted: Any, where: str, inputs: bytes = b"") -> Compared:
         """Take in one run, on inputs of that digest."""

@@ -99,6 +99,11 @@ class OutputReport:
         return self.delta / largest if largest else math.inf if self.delta else 0.0
 
     @property
+    def hidden(self) -> bool:
+        """Whether it has values, and not one of them is a number: other outputs say nothing of it."""
+        return not self.compared and any(found.nans or found.infinities for found in self.extremes)
+
+    @property
     def allowed(self) -> float:
         """What the gate allows: for the largest element, or with elementwise tolerances at the worst one."""
         if self.worst is None:
@@ -185,4 +190,5 @@ class VerifyReport:
     @property
     def passed(self) -> bool:
         """Whether the converted model may stand in for the original: every step agrees, and something was compared."""
-        return self.holds and (not self.outputs or any(output.compared for output in self.outputs))
+        shown = not self.outputs or any(output.compared for output in self.outputs)
+        return self.holds and shown and not any(output.hidden for output in self.outputs)

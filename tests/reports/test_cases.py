@@ -73,10 +73,10 @@ def test_where_nothing_was_compared_each_output_fails_as_the_whole_does(tmp_path
     assert case.message == "output 'y' (float32) was not compared: no run had a finite value of it"
 
 
-def test_one_output_without_a_finite_value_is_skipped_beside_one_that_agrees(tmp_path: Path) -> None:
+def test_one_output_without_a_finite_value_fails_beside_one_that_agrees(tmp_path: Path) -> None:
     report = nothing_compared(tmp_path, beside=True)
-    assert report.passed
-    assert [(case.name, case.outcome) for case in cases(report)] == [("y", "skipped"), ("z", "passed")]
+    assert not report.passed
+    assert [(case.name, case.outcome) for case in cases(report)] == [("y", "failed"), ("z", "passed")]
 
 
 def test_of_integers_no_tolerance_is_told(tmp_path: Path) -> None:

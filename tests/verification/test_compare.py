@@ -405,3 +405,39 @@ def test_random_numbers_from_a_seed_are_drawn_in_step(tmp_path: Path, op: str, l
     report = pair(tmp_path, drawing(w), drawing(w), low_memory=low_memory)
     assert report.passed, str(report)
     assert not pair(tmp_path, drawing(w), drawing(-w), low_memory=low_memory).passed
+
+
+def test_an_output_of_nan_alone_does_not_pass_for_the_sake_of_others(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["m"]),
+        helper.make_node("Add", ["m", "nan"], ["y"]),
+        helper.make_node("Relu", ["x"], ["z"]),
+    ]
+    outputs = [value("y", ["N", 3]), value("z", ["N", 4])]
+
+    def filled(number: float) -> onnx.ModelProto:
+        constants = {"w": random((4, 3)), "nan": np.array(number, np.float32)}
+        return model(nodes, [value("x", ["N", 4])], outputs, constants)
+
+    report = pair(tmp_path, filled(np.nan), filled(np.nan))
+    assert report.holds
+    assert not report.passed
+    assert "verdict: NOT COMPARED: 'y' had no finite value" in str(report)
+    assert [output.hidden for output in report.outputs] == [True, False]
+    assert pair(tmp_path, filled(0), filled(0)).passed
+
+
+def test_a_fill_value_that_makes_the_tolerance_wide_is_said(tmp_path: Path) -> None:
+    def masked(w: np.ndarray, fill: float) -> onnx.ModelProto:
+        nodes = [
+            helper.make_node("MatMul", ["x", "w"], ["z"]),
+            helper.make_node("Where", ["mask", "z", "fill"], ["y"]),
+        ]
+        inputs = [value("x", ["N", 16]), value("mask", ["N", 8], TensorProto.BOOL)]
+        constants = {"w": w, "fill": np.array(fill, np.float32)}
+        return model(nodes, inputs, [value("y", ["N", 8])], constants)
+
+    w = random((16, 8))
+    report = pair(tmp_path, masked(w, -1e9), masked(-w, -1e9))
+    assert any("passes only since a value of 1e+09 makes the tolerance 1e+04" in n for n in report.outputs[0].notes)
+    assert pair(tmp_path, masked(w, -1e9), masked(w, -1e9)).outputs[0].notes == ()
