@@ -57,7 +57,7 @@ def _comparison(console: Console, report: VerifyReport, verbose: bool) -> None:
     for output in report.outputs:
         verdict = words.output_verdict(output)
         style = "green" if verdict == "same" else "bold yellow" if report.lets_pass(output) else "bold red"
-        outputs.add_row(*map(Text, _output_row(output)), Text(verdict, style=style))
+        outputs.add_row(*_output_row(output), Text(verdict, style=style))
     console.print(outputs)
     if any(output.worst is not None and output.excess == math.inf for output in report.outputs):
         line(console, "x noise -: the original does not move there, or by so much that noise excuses nothing")
@@ -104,7 +104,7 @@ def _figures(console: Console, report: VerifyReport) -> None:
     if rows:
         figures = table("output", *next(iter(rows.values())))
         for name, found in rows.items():
-            figures.add_row(*map(Text, (name, *found.values())))
+            figures.add_row(name, *found.values())
         console.print(figures)
     for cost in words.costs(report):
         line(console, cost)

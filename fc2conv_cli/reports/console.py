@@ -141,7 +141,7 @@ def _plan(console: Console, plan: PlanSummary, verbose: bool) -> None:
     if plan.layers:
         rows = table("layer", "was", "in", "out", "positions", "params", "MACs", "becomes", "reads", "writes")
         for layer in plan.layers if verbose else plan.layers[:_LISTED_ROWS]:
-            rows.add_row(*map(Text, _layer_row(layer)))
+            rows.add_row(*_layer_row(layer))
         console.print(rows)
         if not verbose and len(plan.layers) > _LISTED_ROWS:
             line(console, f"  ... and {len(plan.layers) - _LISTED_ROWS} more (-v lists all)")
@@ -187,7 +187,7 @@ def _skips(console: Console, title: str, skips: Sequence[SkipSummary]) -> None:
         return
     rows = table(title, "op", "why", "code")
     for skip in skips:
-        rows.add_row(*map(Text, (skip.name, skip.op_type, skip.sentence, skip.code)))
+        rows.add_row(skip.name, skip.op_type, skip.sentence, skip.code)
     console.print(rows)
     for code, advice in dict.fromkeys((skip.code, skip.advice) for skip in skips):
         line(console, Text(f"  {code}: {advice}"))

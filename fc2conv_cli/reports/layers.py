@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from fc2conv_cli.reports.columns import Columns
 from fc2conv_cli.reports.lines import line, notes
 from fc2conv_cli.reports.words import first_layer, number
 from fc2conv_cli.verification.layer_report import LayerReport, LayersReport
@@ -54,23 +54,23 @@ def _cut(report: LayersReport) -> Sequence[LayerReport]:
     return rows if first is None or first in rows else (*rows[:-1], first)
 
 
-def _table(rows: Sequence[LayerReport], report: LayersReport, width: int) -> Table:
+def _table(rows: Sequence[LayerReport], report: LayersReport, width: int) -> Columns:
     """What was measured of each layer; shares are left out where there is no room, since the plot has them."""
     named, narrow = report.basis == "names", width < _WIDE
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = Columns()
     for column in ("value" if named else "layer", "was", "becomes", "reads", "writes", "type"):
         if not (named and column == "reads"):
-            table.add_column(column, overflow="fold")
+            table.add_column(column)
     kinds = ("entire",) if named else ("entire", "single")
     for kind in kinds:
-        table.add_column(kind, justify="right", no_wrap=True)
+        table.add_column(kind, right=True, fold=False)
         if not narrow:
-            table.add_column("/ max |ref|", justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
+            table.add_column("/ max |ref|", right=True, fold=False)
+    table.add_column("verdict", fold=False)
     for row in rows:
         cells = [row.name, row.spelling, row.becomes, *([] if named else [_shape(row.reads)]), _shape(row.writes)]
         figures = [cell for kind in kinds for cell in _figures(getattr(row, kind))[: 1 if narrow else 2]]
-        table.add_row(*map(Text, (*cells, row.dtype, *figures)), _verdict(row))
+        table.add_row(*cells, row.dtype, *figures, _verdict(row))
     return table
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
+
+from fc2conv_cli.reports.columns import Columns
 
 _NUMBERS = {"in", "out", "params", "MACs", "max |delta|", "/ max |ref|", "allowed", "original", "converted"}
 """Columns that are aligned to the right."""
@@ -24,9 +25,9 @@ def notes(console: Console, said: Iterable[str]) -> None:
         line(console, f"note: {note}")
 
 
-def table(*columns: str) -> Table:
+def table(*columns: str) -> Columns:
     """An empty table without borders."""
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    made = Columns()
     for column in columns:
-        made.add_column(column, justify="right" if column in _NUMBERS else "left", overflow="fold")
+        made.add_column(column, right=column in _NUMBERS)
     return made
