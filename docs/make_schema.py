@@ -218,7 +218,10 @@ PLAN = {
     "stretches": array(ref("stretch")),
     "interface": array(ref("interface_change")),
     "notes": TEXTS,
-    "seconds": said({"type": "object", "additionalProperties": {"type": "number"}}, "By stage."),
+    "seconds": said(
+        {"type": "object", "additionalProperties": {"type": "number"}},
+        "By stage. What the command reports begins with `start` (of Python) and `imports`, and adds up to its time.",
+    ),
 }
 
 

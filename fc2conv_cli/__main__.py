@@ -14,6 +14,9 @@ def run() -> NoReturn:
     It ends at once, since nobody needs the memory any more: taking millions of objects apart takes Python seconds.
     """
     try:
+        from fc2conv_cli.timing import START
+
+        START.note()
         from fc2conv_cli.cli import main  # Ctrl-C while this is imported is no fault either
 
         main()

@@ -9,10 +9,11 @@ import shutil
 import signal
 import sys
 import traceback
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 
@@ -25,10 +26,11 @@ from fc2conv_cli.options.pytorch import PANEL, PyTorch
 from fc2conv_cli.options.reporting import Reporting
 from fc2conv_cli.progress import following
 from fc2conv_cli.reports.command import ReportingCommand
-from fc2conv_cli.reports.formats import add_to_job, render
+from fc2conv_cli.reports.formats import add_to_job, render, renderer
 
 if TYPE_CHECKING:
     from fc2conv_cli.pipeline.records import ConversionReport, InspectionReport
+    from fc2conv_cli.timing import Stopwatch
     from fc2conv_cli.verification.report import VerifyReport
 
 OK, NEGATIVE, UNUSABLE, FAULT = 0, 1, 2, 101
@@ -125,7 +127,7 @@ def convert_command(
             watch=watch,
             **layers.arguments(),
         )
-    _show(report, reporting)
+    _show(_timed(report, reporting, watch), reporting)
     raise typer.Exit(OK if report.passed else NEGATIVE)
 
 
@@ -181,7 +183,7 @@ def inspect_command(
 
     with following(sys.stderr) as watch:
         report = inspect(model, loading=pytorch.loading(verbose=reporting.verbose), watch=watch, **layers.arguments())
-    _show(report, reporting)
+    _show(_timed(report, reporting, watch), reporting)
 
 
 @app.command("report", cls=ReportingCommand)
@@ -241,13 +243,25 @@ def config_command(
     _write((as_json if output_format is ConfigFormat.json else as_text)(settings), None)
 
 
+_Timed = TypeVar("_Timed", "ConversionReport", "InspectionReport")
+
+
+def _timed(report: _Timed, to: Reporting, watch: Stopwatch) -> _Timed:
+    """The report with all seconds until it is written: what writes it has to be imported, too."""
+    if to.silent:
+        return report
+    with watch("imports"):
+        renderer(to.output_format)
+    return replace(report, seconds=dict(watch.seconds))
+
+
 _LEAST_COLUMNS = 150
 """Of a terminal: a narrower one wraps lines, while columns that are squeezed into it would break numbers."""
 
 
 def _show(report: ConversionReport | InspectionReport | VerifyReport, to: Reporting) -> None:
     add_to_job(report, to.output_format, verbose=to.verbose)
-    if to.quiet and to.output_file is None:
+    if to.silent:
         return
     terminal = to.output_file is None and sys.stdout.isatty()
     width = max(shutil.get_terminal_size().columns, _LEAST_COLUMNS) if terminal else None

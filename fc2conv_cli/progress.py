@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
-from fc2conv_cli.timing import Stopwatch
+from fc2conv_cli.timing import START, Stopwatch
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -21,12 +21,14 @@ _PATIENCE = 1.0
 def following(stream: TextIO, patience: float = _PATIENCE) -> Iterator[Stopwatch]:
     """A stopwatch whose stages are shown while they last; nothing is left of the bar.
 
+    It has the seconds of the command until now, its start and its imports.
+
     Args:
         stream: Where to show them, if it is a terminal.
         patience: Seconds before the bar appears.
     """
     if not stream.isatty():
-        yield Stopwatch()
+        yield Stopwatch(before=START.seconds())
         return
     # PyTorch is made quiet by turning the descriptor of stderr elsewhere; a copy of it still leads to the terminal.
     with open(os.dup(stream.fileno()), "w", encoding="utf-8", errors="replace") as terminal:  # noqa: PTH123
@@ -35,7 +37,7 @@ def following(stream: TextIO, patience: float = _PATIENCE) -> Iterator[Stopwatch
         timer.daemon = True
         timer.start()
         try:
-            yield Stopwatch(bar.tell)
+            yield Stopwatch(bar.tell, START.seconds())
         finally:
             timer.cancel()
             bar.close()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from command_line import fc2conv
 from helpers import matmul, random, save
+
+from fc2conv_cli import convert
+from fc2conv_cli.reports.formats import Format, render
 
 
 @pytest.fixture
@@ -59,3 +64,27 @@ def test_converting_does_not_import_torch(path: Path) -> None:
     assert path.with_name("model.conv.onnx").exists()
     assert "onnxruntime" in loaded
     assert loaded.isdisjoint({"torch", "onnxscript", "scipy", "sklearn"})
+
+
+@pytest.mark.parametrize("command", ["convert", "inspect"])
+def test_the_seconds_are_those_of_the_whole_process(path: Path, command: str) -> None:
+    began = time.perf_counter()
+    done = fc2conv(command, path, "--output-format", "json")
+    passed = time.perf_counter() - began
+    seconds = json.loads(done.stdout)["seconds"]
+    assert list(seconds)[:3] == ["start", "imports", "load"]
+    assert sum(seconds.values()) <= passed + 0.001 * len(seconds)  # each is rounded
+    assert seconds["start"] > 0
+    assert seconds["imports"] > 0
+
+
+def test_verbose_says_the_seconds(path: Path) -> None:
+    done = fc2conv("convert", path, "-v")
+    assert "\nseconds: start " in done.stdout
+    assert "seconds: " not in fc2conv("convert", path, "--force").stdout
+    assert "\nseconds: load " in text_from_python(path)
+
+
+def text_from_python(path: Path) -> str:
+    """What Python's own caller sees: neither its start nor its imports are ours to count."""
+    return render(convert(path, force=True), Format.text, width=None, color=False, verbose=True)

@@ -133,7 +133,7 @@ def test_the_digits_program_from_end_to_end(tmp_path: Path) -> None:
     line = next(line for line in done.stdout.splitlines() if line.startswith("seconds: "))
     rewrite = ["check", "infer", "plan", "solve", "emit", "save", "verify"]
     stages = [part.rsplit(" ", 1)[0] for part in line.removeprefix("seconds: ").split(", ")]
-    assert stages == ["import torch", "load", "export", *rewrite]
+    assert stages == ["start", "imports", "import torch", "load", "export", *rewrite]
     assert "torch" in done.stderr  # what it prints is there with -v
     x = random((3, 1, 8, 8))
     (original,), (converted,) = (

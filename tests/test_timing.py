@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from fc2conv_cli.timing import Stopwatch
+from fc2conv_cli import timing
+from fc2conv_cli.timing import Start, Stopwatch
 
 
 def test_stages_add_up_even_if_one_fails() -> None:
@@ -28,3 +29,23 @@ def test_of_stages_within_each_other_the_innermost_counts() -> None:
         watch.done(1.0)
     assert watch.seconds["outer"] < 0.02 <= watch.seconds["inner"]
     assert heard == [("outer", 0.0), ("inner", 0.0), ("inner", 0.5), ("outer", 0.0), ("outer", 1.0)]
+
+
+def test_what_a_process_took_before_its_work_is_counted_from_its_first_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = Start()
+    assert start.seconds() == {}  # somebody else's process
+    monkeypatch.setattr(timing.time, "process_time", lambda: 0.25)
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: 100.0)
+    start.note()
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: 101.5)
+    assert start.seconds() == {"start": 0.25, "imports": 1.5}
+
+
+def test_seconds_from_before_are_added_to() -> None:
+    before = {"start": 0.25, "imports": 1.5}
+    watch = Stopwatch(before=before)
+    with watch("load"), watch("imports"):
+        time.sleep(0.01)
+    assert list(watch.seconds) == ["start", "imports", "load"]
+    assert watch.seconds["imports"] >= 1.51
+    assert before == {"start": 0.25, "imports": 1.5}

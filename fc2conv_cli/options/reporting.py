@@ -27,6 +27,11 @@ class Reporting:
         typer.Option("--verbose", "-v", help="All rows of long tables, seconds, and what PyTorch prints (on stderr)."),
     ] = False
 
+    @property
+    def silent(self) -> bool:
+        """Whether there is no report."""
+        return self.quiet and self.output_file is None
+
     def check(self, *models: Path | None) -> None:
         """Refuse a report file that cannot be written, or that is a model, before any work is done.
 

@@ -44,7 +44,8 @@ class ConversionReport:
         interface: The inputs and outputs that are now 4-D, because that was wished.
         notes: What else is to be said.
         export: The plain ONNX export of a PyTorch model, if it was kept.
-        seconds: How long each stage took; import torch and export are there for PyTorch models only.
+        seconds: How long each stage took; import torch and export are there for PyTorch models only, start (of Python)
+            and imports where the command ran. Without the report, they add up to the time that passed.
         written: What was written; None if nothing was.
     """
 
@@ -91,7 +92,7 @@ class InspectionReport:
         layout_after: Layout nodes that it would have.
         stretches: The parts of the graph that would stay in 4-D.
         interface: The inputs and outputs that would be 4-D, because that was wished.
-        seconds: How long each stage took.
+        seconds: As in `ConversionReport`.
     """
 
     model: Path

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,25 +37,32 @@ def render(report: Report, output_format: Format, *, width: int | None, color: b
         color: Likewise.
         verbose: Whether to list every layer, as text and as Markdown.
     """
+    return renderer(output_format, width=width, color=color, verbose=verbose)(report)
+
+
+def renderer(
+    output_format: Format, *, width: int | None = None, color: bool = False, verbose: bool = False
+) -> Callable[[Report], str]:
+    """What writes a report in a format; it is imported now. The arguments are those of `render`."""
     if output_format is Format.json:
         from fc2conv_cli.reports.json import render as render_json
 
-        return render_json(report)
+        return render_json
     if output_format is Format.markdown:
         from fc2conv_cli.reports.markdown_report import render as render_markdown
 
-        return render_markdown(report, verbose=verbose)
+        return partial(render_markdown, verbose=verbose)
     if output_format is Format.junit:
         from fc2conv_cli.reports.junit import render as render_junit
 
-        return render_junit(report)
+        return render_junit
     if output_format is Format.github:
         from fc2conv_cli.reports.github import render as render_github
 
-        return render_github(report)
+        return render_github
     from fc2conv_cli.reports.console import render as render_text
 
-    return render_text(report, width=width, color=color, verbose=verbose)
+    return partial(render_text, width=width, color=color, verbose=verbose)
 
 
 def add_to_job(report: Report, output_format: Format, *, verbose: bool = False) -> None:
