@@ -1,11 +1,15 @@
-"""fc2conv beside other tools on the same models: ``python -m benchmarks`` from the root of the repository."""
+"""Run fc2conv and the tools that one might take instead over the same models, and write what came of it.
+
+Each result is loaded, run and compared with the original; time and memory are measured in turns with cp. Tables,
+plot and the data behind them are left in the folder. The first run installs the other tools and writes the models:
+some 3 GB and 1.4 GB. benchmarks/README.md says what is compared, and how.
+"""
 
 from __future__ import annotations
 
 import argparse
 import datetime
 import importlib.metadata
-import os
 import platform
 import re
 import subprocess
@@ -14,15 +18,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import catalog, page, tables
+from benchmarks import arguments, catalog, page, tables
 from benchmarks.comparing import Comparison
 from benchmarks.environments import environment
+from benchmarks.machine import machine
 from benchmarks.measuring import Limits
 from benchmarks.peers import COPY, OURS, TOOLS, homes
 from benchmarks.results import Results, Row, load, save
 
 HERE = Path(__file__).parent
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fc2conv-benchmarks"
 
 
 def _tools(text: str) -> tuple[str, ...]:
@@ -35,30 +39,43 @@ def _tools(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _some(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 up")
-    return int(text)
-
-
-def arguments() -> argparse.Namespace:
+def _given() -> argparse.Namespace:
     """What the user wants."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("models", nargs="*", metavar="MODEL", help="only these, as --list names them")
-    parser.add_argument("--list", action="store_true", help="print the names of models and tools")
-    parser.add_argument("--quick", action="store_true", help="samples with fixed sizes only, three runs")
-    parser.add_argument(
-        "--tools", help="only these, by name, semicolon or comma between; cp is always run", type=_tools, default=()
+    parser = arguments.parser("benchmarks", __doc__ or "")
+    add = parser.add_argument
+    add("models", nargs="*", metavar="MODEL", help="run these models only; all of --list if none is named")
+    add("--list", action="store_true", help="print the names of models and tools, and measure nothing")
+    add("--quick", action="store_true", help="run the sample models at fixed sizes only, three times each")
+    add(
+        "--tools",
+        metavar="NAME,NAME",
+        type=_tools,
+        default=(),
+        help="run these tools only, with commas or semicolons between; cp runs in any case",
     )
-    parser.add_argument("--folder", type=Path, default=CACHE, help="for environments, models and results (%(default)s)")
-    parser.add_argument("--runs", type=_some, help="timed runs (5)")
-    parser.add_argument(
-        "--timeout", type=float, default=Limits.seconds, help="seconds a conversion may take (%(default)s)"
+    add("--runs", metavar="N", type=arguments.some, help="timed runs of each (default: 5)")
+    add(
+        "--timeout",
+        metavar="SECONDS",
+        type=float,
+        default=Limits.seconds,
+        help="stop a conversion after this time, and call that its result (default: %(default)g)",
     )
-    parser.add_argument("--memory", type=float, default=Limits.memory / 2**30, help="GiB it may take (%(default)s)")
-    parser.add_argument("--page", type=Path, help="write tables and plot into this page too, between markers")
-    parser.add_argument(
-        "--again", action="store_true", help="write tables and plot from the last results; measure nothing"
+    add(
+        "--memory",
+        metavar="GIB",
+        type=float,
+        default=Limits.memory / 2**30,
+        help="give a conversion no more memory than this (default: %(default)g)",
+    )
+    add("--page", metavar="FILE", type=Path, help="put the tables and the plot into this page too, between markers")
+    add("--again", action="store_true", help="write the tables and the plot of the last results; measure nothing")
+    add(
+        "--folder",
+        metavar="FOLDER",
+        type=Path,
+        default=arguments.CACHE,
+        help="where environments, models and results are kept (default: %(default)s)",
     )
     return parser.parse_args()
 
@@ -80,13 +97,6 @@ def chosen(wanted: list[str], folder: Path) -> tuple[list[catalog.Model], str]:
     found += [catalog.big(name, here) for name in wanted if name in catalog.GENERATED]
     exported, said = catalog.zoo(zoo, here, folder) if zoo else ([], "")
     return [*found, *exported], said
-
-
-def machine() -> str:
-    """Processor, cores and system."""
-    info = Path("/proc/cpuinfo")
-    model = re.search(r"model name\s*: (.*)", info.read_text() if info.exists() else "")
-    return f"{model[1] if model else platform.processor()}, {os.cpu_count()} cores, {platform.system()}"
 
 
 def versions(tools: list[str]) -> dict[str, str]:
@@ -136,7 +146,7 @@ def draw(results: Path, target: Path, cache: Path) -> bool:
 
 def main() -> None:
     """Measure, write, print."""
-    given = arguments()
+    given = _given()
     given.folder = given.folder.resolve()
     if given.list:
         print("\n".join([*names(quick=False), *(set(catalog.GENERATED) - set(catalog.BIG))]))

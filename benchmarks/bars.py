@@ -1,27 +1,28 @@
-"""What fc2conv may cost, beside what it does: ``python -m benchmarks.bars [--page docs/performance.md]``.
+"""What fc2conv may cost, and what it does.
 
 A bar is a few seconds and a multiple of copying the file: the rewrite moves no arithmetic, so it should cost about as
-much as a copy. Each command runs in turns with `cp`, with the same pause before both: a host takes pages back that a
-deleted file leaves, and a copy right after a deletion looks faster than it is.
+much as a copy. Each command runs in turns with cp, with the same pause before both: a host takes pages back that a
+deleted file leaves, and a copy right after a deletion looks faster than it is. The models are written at the first run
+and kept: 7.5 GB in all.
 """
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import models
+from benchmarks import arguments, models
 from benchmarks.measuring import Cost, Limits, run
 from benchmarks.page import put
 
 ROOT = Path(__file__).parent.parent
 BEGIN, END = "<!-- written by python -m benchmarks.bars -->", "<!-- end of what is written by benchmarks.bars -->"
+HEAD = ("| what | weights | cp, s | fc2conv, s | peak, MB | runs |", "|---|---|---|---|---|---|")
 MB, LARGEST = 10**6, 4 * 8192 * 8192
 PAUSE = 2.0
 
@@ -106,7 +107,7 @@ def _timed(command: list[str | Path], folder: Path) -> Cost:
 
 
 def measure(bar: Bar, folder: Path, runs: int) -> str:
-    """A row of the table: medians of so many runs, `cp` and the command in turns."""
+    """A row of the table: so many runs of `cp` and of the command, in turns."""
     path = _model(bar.model, folder)
     output = folder / "out.onnx" if "--share-weights" in bar.options else folder / "work" / "out.onnx"
     command = [sys.executable, "-m", "fc2conv_cli", "convert", path, "-o", output, "-q", *bar.options]
@@ -115,10 +116,14 @@ def measure(bar: Bar, folder: Path, runs: int) -> str:
     for _ in range(runs):
         copies.append(_copy(path, folder / "work"))
         costs.append(_timed(list(command), folder / "work"))
+    data = path.with_name(f"{path.name}.data")
+    return row(bar, (data if data.exists() else path).stat().st_size, copies, costs)
+
+
+def row(bar: Bar, size: int, copies: Sequence[Cost], costs: Sequence[Cost]) -> str:
+    """What was measured on a model of that many bytes beside what is allowed: medians."""
     cp, seconds = (statistics.median(c.seconds for c in some) for some in (copies, costs))
     peak = statistics.median(c.peak for c in costs)
-    data = path.with_name(f"{path.name}.data")
-    size = (data if data.exists() else path).stat().st_size
     allowed = None if bar.seconds is None else bar.seconds(cp)
     room = None if bar.memory is None else bar.memory(size)
     cells = (
@@ -127,30 +132,42 @@ def measure(bar: Bar, folder: Path, runs: int) -> str:
         f"{cp:.2f}",
         _beside(seconds, allowed, "{:.2f}"),
         _beside(peak / MB, None if room is None else room / MB, "{:,.0f}"),
-        str(runs),
+        str(len(costs)),
     )
     return f"| {' | '.join(cells)} |"
 
 
 def _beside(value: float, allowed: float | None, form: str) -> str:
+    """A value beside its bar, in bold if it is over it."""
     if allowed is None:
         return form.format(value)
     shown = f"{form.format(value)} of {form.format(allowed)}"
     return shown if value <= allowed else f"**{shown}**"
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Measure all bars, or those of the models that are named."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "names", nargs="*", metavar="MODEL", help=f"of {', '.join(dict.fromkeys(b.model for b in BARS))}"
+    known = list(dict.fromkeys(bar.model for bar in BARS))
+    parser = arguments.parser("benchmarks.bars", __doc__ or "")
+    add = parser.add_argument
+    add("names", nargs="*", metavar="MODEL", help=f"measure on these models only, of: {', '.join(known)}")
+    add("--runs", metavar="N", type=arguments.some, default=5, help="runs; what takes long has fewer (default: 5)")
+    add(
+        "--page",
+        metavar="FILE",
+        type=Path,
+        help="put the table into this page too, between markers; all models are run",
     )
-    parser.add_argument("--folder", type=Path, default=Path.home() / ".cache" / "fc2conv-benchmarks" / "bars")
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--page", type=Path)
-    given = parser.parse_args()
+    folder = arguments.CACHE / "bars"
+    add("--folder", metavar="FOLDER", type=Path, default=folder, help="where models are kept (default: %(default)s)")
+    given = parser.parse_args(words)
+    if unknown := [name for name in given.names if name not in known]:
+        parser.error(f"no model {', '.join(unknown)}; there are {', '.join(known)}")
+    if given.page is not None and given.names:
+        parser.error("--page: the table there has all models; name none")
     given.folder.mkdir(parents=True, exist_ok=True)
-    rows = ["| what | weights | cp, s | fc2conv, s | peak, MB | runs |", "|---|---|---|---|---|---|"]
+    rows = list(HEAD)
+    print(*rows, sep="\n", flush=True)
     for bar in BARS:
         if not given.names or bar.model in given.names:
             rows.append(measure(bar, given.folder.resolve(), min(bar.runs, given.runs)))

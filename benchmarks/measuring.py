@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
+_COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}
+"""Python keeps what it compiled, as it does of whatever is installed, even where the user's variables say otherwise."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def run(command: Sequence[str | Path], log: Path, limits: Limits, environment: M
     done = subprocess.run(
         [*launch, *map(str, command)],
         cwd=log.parent,
-        env={**os.environ, **environment},
+        env={**os.environ, **_COMPILED, **environment},
         capture_output=True,
         text=True,
         check=False,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pytest
+
 from benchmarks.measuring import Limits, run
 
 MB = 10**6
@@ -56,3 +58,11 @@ def test_what_does_not_exist_is_a_cost(tmp_path: Path) -> None:
 def test_the_command_sees_its_variables(tmp_path: Path) -> None:
     fault, _, _ = python("import os, sys; sys.exit(os.environ['WORD'])", tmp_path)
     assert fault == "exit code 1: hello"
+
+
+def test_a_module_is_compiled_once_as_an_installed_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    (tmp_path / "module.py").write_text("x = 1")
+    fault, _, _ = python(f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import module", tmp_path)
+    assert not fault
+    assert list((tmp_path / "__pycache__").glob("module.*.pyc"))
