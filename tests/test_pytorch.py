@@ -167,7 +167,7 @@ def test_both_steps_stand_in_the_report_as_text_and_as_json(tmp_path: Path) -> N
     content = json.loads(render_json(report))
     assert content["verification"]["export"]["engine"] == "PyTorch and onnxruntime"
     assert content["verification"]["export"]["outputs"][0]["passed"] is True
-    rewrite = ["check", "infer", "plan", "solve", "emit", "save", "verify"]
+    rewrite = ["check", "infer", "plan", "solve", "report", "emit", "save", "verify"]
     assert list(content["seconds"]) == ["import torch", "load", "export", *rewrite]
     verbose = render(report, width=None, color=False, verbose=True)
     assert "seconds: import torch " in verbose

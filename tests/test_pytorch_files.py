@@ -131,7 +131,7 @@ def test_the_digits_program_from_end_to_end(tmp_path: Path) -> None:
     done = fc2conv("convert", SAMPLES / "digits_cnn.pt2", "-o", "out.onnx", "-v", "--opset", 21, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     line = next(line for line in done.stdout.splitlines() if line.startswith("seconds: "))
-    rewrite = ["check", "infer", "plan", "solve", "emit", "save", "verify"]
+    rewrite = ["check", "infer", "plan", "solve", "report", "emit", "save", "verify"]
     stages = [part.rsplit(" ", 1)[0] for part in line.removeprefix("seconds: ").split(", ")]
     assert stages == ["start", "imports", "import torch", "load", "export", *rewrite]
     assert "torch" in done.stderr  # what it prints is there with -v

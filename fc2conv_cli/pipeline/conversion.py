@@ -97,17 +97,19 @@ def convert(
         target = target_of(source.path, output, is_file=source.is_file, dry_run=dry_run)
         with source.watch("load"):
             ir_model = load(source.onnx)
-        if output is not None:
-            check_target(target, source.path, ir_model, force=force)
-        if share_weights:
-            check_sharing(ir_model, source.path, target, exported=source.exported)
+        with source.watch("check"):
+            if output is not None:
+                check_target(target, source.path, ir_model, force=force)
+            if share_weights:
+                check_sharing(ir_model, source.path, target, exported=source.exported)
         frozen = graphs.freeze_inputs(ir_model) if freeze_inputs else []
         analysis = analyse(source, ir_model, wanted)
         settings = with_shapes(settings, source, loading)
         conversion = _Conversion(source, target, ir_model, analysis, frozen, share_weights)
         report = conversion.settled(strict=strict, dry_run=dry_run, idle=output is None)
         if report is None:
-            check_target(target, source.path, ir_model, force=force)
+            with source.watch("check"):
+                check_target(target, source.path, ir_model, force=force)
             report = conversion.write(settings if verify else None, keeps_failed=keep_failed, force=force)
         if loading.keep_export and report.status != "layers left":
             report = replace(report, export=keep_export(source, target))
@@ -128,10 +130,11 @@ class _Conversion:
     @property
     def report(self) -> ConversionReport:
         """What is known before anything is changed."""
-        plan, before = self.analysis.plan, self.analysis.count(self.model)
-        notes = notes_before(self.model, self.analysis, self.frozen)
-        path = self.source.path
-        return ConversionReport(path, "planned", plan, layout_before=before, stretches=stretches(plan), notes=notes)
+        plan, path = self.analysis.plan, self.source.path
+        with self.source.watch("report"):
+            before, parts = self.analysis.count(self.model), stretches(plan)
+            notes = notes_before(self.model, self.analysis, self.frozen)
+        return ConversionReport(path, "planned", plan, layout_before=before, stretches=parts, notes=notes)
 
     def settled(self, *, strict: bool, dry_run: bool, idle: bool) -> ConversionReport | None:
         """The report, if nothing is to be written: refused, a dry run, or nothing to convert and no output named."""
@@ -155,9 +158,10 @@ class _Conversion:
                 more, interface = rewrite(self.model, self.analysis)
             report = replace(report, notes=(*report.notes, *more), interface=interface)
         unchanged = None if plan.layers or self.frozen or set(in_use) - {source.onnx} else source.onnx
-        report = replace(report, layout_after=self.analysis.count(self.model))
-        if self.share:
-            report = replace(report, notes=(*report.notes, *sharing_notes(self.model)))
+        with source.watch("report"):
+            report = replace(report, layout_after=self.analysis.count(self.model))
+            if self.share:
+                report = replace(report, notes=(*report.notes, *sharing_notes(self.model)))
         with self._draft(unchanged, external=external) as written:
             with source.watch("check"):
                 _assert_valid(written, skip=self.analysis.invalid)

@@ -67,9 +67,10 @@ def inspect(
             ir_model = load(source.onnx)
         frozen = graphs.freeze_inputs(ir_model) if freeze_inputs else []
         analysis = analyse(source, ir_model, Wanted(only, skip, allow_unverifiable, fuse, wishes or Wishes()))
-        before, notes = analysis.count(ir_model), notes_before(ir_model, analysis, frozen)
         plan = analysis.plan
-        report = InspectionReport(source.path, plan, notes, before, stretches=stretches(plan))
+        with source.watch("report"):
+            before, notes = analysis.count(ir_model), notes_before(ir_model, analysis, frozen)
+            report = InspectionReport(source.path, plan, notes, before, stretches=stretches(plan))
         with source.watch("emit"):
             report = replace(report, **preview(ir_model, analysis))
     return replace(report, seconds=dict(source.watch.seconds))

@@ -45,7 +45,7 @@ class ConversionReport:
         notes: What else is to be said.
         export: The plain ONNX export of a PyTorch model, if it was kept.
         seconds: How long each stage took; import torch and export are there for PyTorch models only, start (of Python)
-            and imports where the command ran. Without the report, they add up to the time that passed.
+            and imports where the command ran. They add up to the time until the report was printed.
         written: What was written; None if nothing was.
     """
 
