@@ -152,7 +152,8 @@ class _Conversion:
     def write(self, settings: Settings | None, *, keeps_failed: bool, force: bool) -> ConversionReport:
         """Carry out the plan, verify the result if there are settings for that, and write it if all is well."""
         source, target, plan, report = self.source, self.target, self.analysis.plan, self.report
-        in_use, external = source_files(self.model), has_data_files(self.model)
+        with source.watch("check"):
+            in_use, external = source_files(self.model), has_data_files(self.model)
         if plan.layers:
             with source.watch("emit"):
                 more, interface = rewrite(self.model, self.analysis)

@@ -14,7 +14,7 @@ from fc2conv_cli.layout.interface import InterfaceChange
 from fc2conv_cli.layout.stretches import Stretch
 from fc2conv_cli.pipeline.records import ConversionReport, InspectionReport
 from fc2conv_cli.reports import comparison_text
-from fc2conv_cli.reports.lines import line, notes, table
+from fc2conv_cli.reports.lines import line, lines, notes, table
 from fc2conv_cli.sizes import Size, format_shape
 from fc2conv_cli.summary import LayerSummary, PlanSummary, SkipSummary, summarise
 from fc2conv_cli.verification.report import VerifyReport
@@ -110,13 +110,15 @@ def _sum(terms: Sequence[Size]) -> str:
 def _stretches(console: Console, stretches: Sequence[Stretch], verbose: bool) -> None:
     """Which layers share a stretch in 4-D; those on their own go without saying unless all is to be said."""
     shown = [s for s in stretches if verbose or len(s.layers) > 1 or s.nodes]
+    said = []
     for stretch in shown if verbose else shown[:_LISTED_STRETCHES]:
         first, last = stretch.layers[0], stretch.layers[-1]
         which = f"layer {first}" if first == last else f"{len(stretch.layers)} layers, {first} to {last},"
         more = "node" if len(stretch.nodes) == 1 else "nodes"
-        line(console, Text(f"stays 4-D: {which} and {len(stretch.nodes)} other {more}"))
+        said.append(f"stays 4-D: {which} and {len(stretch.nodes)} other {more}")
         if verbose and stretch.nodes:
-            line(console, Text(f"  {', '.join(stretch.nodes)}"))
+            said.append(f"  {', '.join(stretch.nodes)}")
+    lines(console, said)
     if not verbose and len(shown) > _LISTED_STRETCHES:
         line(console, f"  ... and {len(shown) - _LISTED_STRETCHES} more stretches (-v lists all)")
 
@@ -145,10 +147,8 @@ def _plan(console: Console, plan: PlanSummary, verbose: bool) -> None:
         console.print(rows)
         if not verbose and len(plan.layers) > _LISTED_ROWS:
             line(console, f"  ... and {len(plan.layers) - _LISTED_ROWS} more (-v lists all)")
-    for layer in plan.layers:
-        if layer.folded:
-            what = ", ".join(f"{op_type} {name}" for op_type, name in layer.folded)
-            line(console, Text(f"folded into {layer.name}: {what}"))
+    folded = ((layer.name, ", ".join(f"{op_type} {name}" for op_type, name in layer.folded)) for layer in plan.layers)
+    lines(console, (f"folded into {name}: {what}" for name, what in folded if what))
     if plan.layers:
         line(console, _layoutline(plan))
     _skips(console, "stays", plan.staying)

@@ -19,10 +19,14 @@ def line(console: Console, text: Text | str, style: str = "") -> None:
         console.print(text if isinstance(text, Text) else Text(text, style=style), soft_wrap=True)
 
 
+def lines(console: Console, said: Iterable[str]) -> None:
+    """Lines all at once: one by one, thousands take Rich five times as long."""
+    line(console, "\n".join(said))
+
+
 def notes(console: Console, said: Iterable[str]) -> None:
     """Notes, each on a line."""
-    for note in said:
-        line(console, f"note: {note}")
+    lines(console, (f"note: {note}" for note in said))
 
 
 def table(*columns: str) -> Columns:

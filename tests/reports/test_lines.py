@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from fc2conv_cli.reports.lines import line, notes, table
+from fc2conv_cli.reports.lines import line, lines, notes, table
 
 
 def test_lines_are_not_wrapped_and_no_markup() -> None:
@@ -12,7 +12,12 @@ def test_lines_are_not_wrapped_and_no_markup() -> None:
     line(console, "[bold]a long line that is searched for[/nonsense]")
     line(console, "")
     notes(console, ["one", "two"])
-    assert out.getvalue() == "[bold]a long line that is searched for[/nonsense]\nnote: one\nnote: two\n"
+    notes(console, [])
+    lines(console, ["[i]this one is long too, and next to no other", "x"])
+    assert out.getvalue() == (
+        "[bold]a long line that is searched for[/nonsense]\nnote: one\nnote: two\n"
+        "[i]this one is long too, and next to no other\nx\n"
+    )
 
 
 def test_numbers_are_to_the_right() -> None:
