@@ -15,6 +15,9 @@ def run() -> NoReturn:
     """
     try:
         from fc2conv_cli.cli import main  # Ctrl-C while this is imported is no fault either
+        from fc2conv_cli.deferred import SLOW, defer
+
+        defer(SLOW)
 
         main()
     except SystemExit as end:

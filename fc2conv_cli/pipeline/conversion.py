@@ -19,12 +19,10 @@ from fc2conv_cli.frontends.source import Source, open_source
 from fc2conv_cli.layout.solve import Wishes
 from fc2conv_cli.layout.stretches import stretches
 from fc2conv_cli.pipeline.analysis import Analysis, Wanted, analyse
-from fc2conv_cli.pipeline.comparison import compared, unsettled_notes
-from fc2conv_cli.pipeline.inspection import preview
 from fc2conv_cli.pipeline.opening import with_inputs, with_shapes
 from fc2conv_cli.pipeline.places import check_places, keep_export, keep_failed, target_of
 from fc2conv_cli.pipeline.records import ConversionReport, WeightBytes
-from fc2conv_cli.pipeline.rewriting import notes_before, rewrite
+from fc2conv_cli.pipeline.rewriting import notes_before, preview, rewrite
 from fc2conv_cli.save import Draft, check_target, draft, has_data_files, source_files
 from fc2conv_cli.sharing import check_sharing, sharing_notes
 from fc2conv_cli.timing import Stopwatch
@@ -162,6 +160,8 @@ class _Conversion:
             with source.watch("check"):
                 _assert_valid(written, skip=self.analysis.invalid)
             if settings is not None:
+                from fc2conv_cli.pipeline.comparison import compared, unsettled_notes  # with all that verifies
+
                 found = compared(source, written.path, settings, self.frozen)
                 notes = unsettled_notes(report.notes, found)
                 report = replace(report, verification=replace(found, converted=target), notes=notes)
