@@ -33,7 +33,12 @@ class _Finder(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The module's own spec with another loader."""
+        """The module's own spec with another loader.
+
+        An import of a submodule loads the deferred module on its way, which may have imported that submodule itself.
+        """
+        if target is None and fullname.rpartition(".")[0] in self._names and fullname in sys.modules:
+            return ModuleSpec(fullname, _Present())
         spec = PathFinder.find_spec(fullname, path, target) if fullname in self._names else None
         if spec is not None and spec.loader is not None:
             spec.loader = _Loader(spec.loader)
@@ -52,24 +57,38 @@ class _Loader(Loader):
         module.__dict__[_LOADER] = self._loader
 
 
+class _Present(Loader):
+    """Of a module that was imported meanwhile."""
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return sys.modules[spec.name]
+
+    def exec_module(self, module: ModuleType) -> None:
+        """It has run."""
+
+
 class _Deferred(ModuleType):
     """A module without its contents, and without `__path__`."""
 
     def __getattr__(self, name: str) -> Any:
         """Load the module, which then is like any other, and look again."""
-        with _lock:
-            if isinstance(self, _Deferred):  # no other thread has loaded it while this one waited
-                _load(self, name)
+        with _lock:  # another thread waits until all of it is there; this one may come back from inside the module
+            loader = self.__dict__.pop(_LOADER, None)
+            if loader is not None:
+                _load(self, loader)
+        if type(self) is _Deferred and name not in self.__dict__:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         return getattr(self, name)
 
 
-def _load(module: ModuleType, wanted: str) -> None:
-    loader = module.__dict__.pop(_LOADER, None)
-    if loader is None:  # the import system looks at what is not there yet
-        raise AttributeError(wanted)
+def _load(module: ModuleType, loader: Loader) -> None:
     assert module.__spec__ is not None  # the import system gives one to every module
     module.__spec__.loader = module.__loader__ = loader
     if module.__spec__.submodule_search_locations is not None:
         module.__path__ = module.__spec__.submodule_search_locations
+    try:
+        loader.exec_module(module)
+    except BaseException:  # whoever asks next tries again
+        module.__dict__[_LOADER] = loader
+        raise
     module.__class__ = ModuleType
-    loader.exec_module(module)

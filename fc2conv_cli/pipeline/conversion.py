@@ -95,17 +95,18 @@ def convert(
         target = target_of(source.path, output, is_file=source.is_file, dry_run=dry_run)
         with source.watch("load"):
             ir_model = load(source.onnx)
+        in_use = source_files(ir_model)
         if output is not None:
-            check_target(target, source.path, ir_model, force=force)
+            check_target(target, [source.path, *in_use], force=force)
         if share_weights:
             check_sharing(ir_model, source.path, target, exported=source.exported)
         frozen = graphs.freeze_inputs(ir_model) if freeze_inputs else []
         analysis = analyse(source, ir_model, wanted)
         settings = with_shapes(settings, source, loading)
-        conversion = _Conversion(source, target, ir_model, analysis, frozen, share_weights)
+        conversion = _Conversion(source, target, ir_model, in_use, analysis, frozen, share_weights)
         report = conversion.settled(strict=strict, dry_run=dry_run, idle=output is None)
         if report is None:
-            check_target(target, source.path, ir_model, force=force)
+            check_target(target, [source.path, *in_use], force=force)
             report = conversion.write(settings if verify else None, keeps_failed=keep_failed, force=force)
         if loading.keep_export and report.status != "layers left":
             report = replace(report, export=keep_export(source, target))
@@ -119,6 +120,7 @@ class _Conversion:
     source: Source
     target: Path
     model: ir.Model
+    in_use: Sequence[Path]  # the files that its weights are read from
     analysis: Analysis
     frozen: Sequence[str]
     share: bool
@@ -147,7 +149,7 @@ class _Conversion:
     def write(self, settings: Settings | None, *, keeps_failed: bool, force: bool) -> ConversionReport:
         """Carry out the plan, verify the result if there are settings for that, and write it if all is well."""
         source, target, plan, report = self.source, self.target, self.analysis.plan, self.report
-        in_use, external = source_files(self.model), has_data_files(self.model)
+        in_use, external = self.in_use, has_data_files(self.model)
         if plan.layers:
             with source.watch("emit"):
                 more, interface = rewrite(self.model, self.analysis)
