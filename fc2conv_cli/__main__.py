@@ -18,6 +18,9 @@ def run() -> NoReturn:
 
         START.note()
         from fc2conv_cli.cli import main  # Ctrl-C while this is imported is no fault either
+        from fc2conv_cli.deferred import SLOW, defer
+
+        defer(SLOW)
 
         main()
     except SystemExit as end:

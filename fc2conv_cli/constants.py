@@ -75,6 +75,8 @@ class Constants:
 
     def is_constant(self, value: ir.Value) -> bool:
         """Whether nobody can change the value."""
+        if (known := self._known.get(value)) is not None:
+            return known
         stack = [value]
         while stack:
             top = stack[-1]
@@ -145,7 +147,7 @@ def _foldable(node: ir.Node) -> bool:
     return (
         node.domain == ""
         and node.op_type not in _NOT_FOLDED
-        and not any(a.is_ref() or a.type == ir.AttributeType.GRAPH for a in node.attributes.values())
+        and not any(a.is_ref() or a.type == ir.AttributeType.GRAPH for a in node.attributes.data.values())
     )
 
 

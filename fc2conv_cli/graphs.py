@@ -39,7 +39,7 @@ def all_graphs(model: ir.Model) -> Iterator[ir.Graph]:
 def _nested(graph: ir.Graph) -> Iterator[ir.Graph]:
     """The graphs in the nodes of a graph, those in their nodes, and so on: each right before what is in it."""
     for node in graph:
-        for attribute in node.attributes.values():
+        for attribute in node.attributes.data.values():  # the dict inside, since this is asked of every node, often
             if attribute.type is ir.AttributeType.GRAPH and not attribute.is_ref():
                 inner = [attribute.as_graph()]
             elif attribute.type is ir.AttributeType.GRAPHS and not attribute.is_ref():

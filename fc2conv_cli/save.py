@@ -12,7 +12,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from fc2conv_cli.errors import OutputExistsError, OutputFileError
 from fc2conv_cli.publishing import cannot_be_written, is_moved, move, own_data_files
 from fc2conv_cli.serializing import is_external, write_model
 from fc2conv_cli.sharing import locator, write_trial
-from fc2conv_cli.tensors import Initializer, held_tensors, initializers
+from fc2conv_cli.tensors import InAttribute, Initializer, held_tensors, initializers
 from fc2conv_cli.timing import Stopwatch
 from fc2conv_cli.transfer import Traffic
 from fc2conv_cli.weights import place_of
@@ -41,13 +41,12 @@ def follow_link(target: Path) -> Path:
         return target
 
 
-def check_target(target: Path, original: Path, model: ir.Model | None, *, force: bool) -> None:
+def check_target(target: Path, own: Iterable[Path], *, force: bool) -> None:
     """Refuse a target before any work is done for it.
 
     Args:
         target: Where to write.
-        original: The file that the model was read from.
-        model: The model, whose weights may be in further files; None if it is not there yet.
+        own: The files that the model is read from.
         force: Whether an existing target may be overwritten.
 
     Raises:
@@ -58,8 +57,8 @@ def check_target(target: Path, original: Path, model: ir.Model | None, *, force:
         exists = target.exists()
     except OSError as error:
         raise cannot_be_written(target, error) from error
-    for own in (original, *(() if model is None else source_files(model))):
-        if exists and own.exists() and target.samefile(own):
+    for file in own if exists else ():
+        if file.exists() and target.samefile(file):
             raise OutputExistsError(target, "the output is the input itself", hint="Name another file with -o.")
     if target.is_dir():
         raise OutputFileError(target, "this is a folder", hint="Name a file in it.")
@@ -187,12 +186,13 @@ def _written(
     model: ir.Model, path: Path, target: Path, external: bool, unchanged: Path | None, share: bool, watch: Stopwatch
 ) -> Draft:
     """Write everything into the temporary folder."""
-    whole = sum(held.tensor.nbytes for held in held_tensors(model))
+    held = held_tensors(model)
+    whole = sum(one.tensor.nbytes for one in held)
     traffic = Traffic(told=lambda written: watch.done(min(written / whole, 1.0) if whole else 1.0))
     if unchanged is not None:
         shutil.copyfile(unchanged, path)
         return Draft(path, None, path, Traffic(copied=path.stat().st_size))
-    has_data = _needs_data_file(model, target, external=external)
+    has_data = _needs_data_file(held, target, external=external)
     data = path.with_name(_data_name(target)) if has_data else None
     write_model(model, path, data, traffic, locator(target) if share else None)
     if data is not None and not data.stat().st_size:  # all of it is shared
@@ -212,18 +212,18 @@ def has_data_files(model: ir.Model) -> bool:
     return any(isinstance(held.tensor, ir.ExternalTensor) for held in initializers(model))
 
 
-def _needs_data_file(model: ir.Model, target: Path, *, external: bool) -> bool:
+def _needs_data_file(held: Iterable[Initializer | InAttribute], target: Path, *, external: bool) -> bool:
     """Whether weights go into a data file: because they did before, or because a protobuf does not take them all.
 
     Raises:
         OutputFileError: It does not take even those that no data file may hold.
     """
     inside = outside = 0
-    for held in held_tensors(model):
-        if isinstance(held, Initializer) and is_external(held.tensor):
-            outside += held.tensor.nbytes
+    for one in held:
+        if isinstance(one, Initializer) and is_external(one.tensor):
+            outside += one.tensor.nbytes
         else:
-            inside += held.tensor.nbytes
+            inside += one.tensor.nbytes
     most = _PROTOBUF_LIMIT - _PROTOBUF_MARGIN
     if inside > most:
         problem = f"its Constant nodes hold {inside:,} bytes, and a file holds at most {_PROTOBUF_LIMIT:,} of them"

@@ -6,7 +6,7 @@ a function, in a branch inside a function, or in an attribute.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -14,6 +14,7 @@ import onnx_ir as ir
 from fc2conv_cli.graphs import all_graphs
 
 _NAME = "name in the file"
+_TENSORS = frozenset({ir.AttributeType.TENSOR, ir.AttributeType.TENSORS})
 
 
 @dataclass(frozen=True)
@@ -77,31 +78,38 @@ class InAttribute:
 
 def initializers(model: ir.Model) -> list[Initializer]:
     """The initializers of all graphs that have a value."""
-    values = [value for graph in all_graphs(model) for value in graph.initializers.values()]
-    return [Initializer(value) for value in values if value.const_value is not None]
-
-
-def in_attributes(model: ir.Model) -> list[InAttribute]:
-    """The tensors of attributes."""
-    return [held for graph in all_graphs(model) for node in graph for held in _of_node(node)]
+    return _initializers(all_graphs(model))
 
 
 def held_tensors(model: ir.Model) -> list[Initializer | InAttribute]:
     """All of them; initializers last, whose names matter, in case that one tensor is held twice."""
-    return [*in_attributes(model), *initializers(model)]
+    graphs = list(all_graphs(model))
+    return [*_in_attributes(graphs), *_initializers(graphs)]
 
 
-def remember_names(model: ir.Model) -> None:
+def remember_names(held: Iterable[InAttribute]) -> None:
     """Keep what the tensors of attributes are called, since onnx_ir renames those of Constant nodes on the way."""
-    for held in in_attributes(model):
-        held.tensor.meta[_NAME] = held.tensor.name
+    for one in held:
+        one.tensor.meta[_NAME] = one.tensor.name
 
 
-def _of_node(node: ir.Node) -> Iterator[InAttribute]:
-    for name, attribute in node.attributes.items():
-        if attribute.is_ref():
-            continue
-        if attribute.type is ir.AttributeType.TENSOR:
-            yield InAttribute(node, name)
-        elif attribute.type is ir.AttributeType.TENSORS:
-            yield from (InAttribute(node, name, i) for i in range(len(attribute.as_tensors())))
+def _of_attribute(node: ir.Node, name: str, attribute: ir.Attr) -> list[InAttribute]:
+    if attribute.type is ir.AttributeType.TENSOR:
+        return [InAttribute(node, name)]
+    return [InAttribute(node, name, i) for i in range(len(attribute.as_tensors()))]
+
+
+def _initializers(graphs: Iterable[ir.Graph]) -> list[Initializer]:
+    values = [value for graph in graphs for value in graph.initializers.data.values()]
+    return [Initializer(value) for value in values if value.const_value is not None]
+
+
+def _in_attributes(graphs: Iterable[ir.Graph]) -> list[InAttribute]:
+    return [
+        held
+        for graph in graphs
+        for node in graph
+        for name, attribute in node.attributes.data.items()
+        if attribute.type in _TENSORS and not attribute.is_ref()
+        for held in _of_attribute(node, name, attribute)
+    ]

@@ -68,8 +68,12 @@ class Rearranged(ir.LazyTensor):
         """Whether the bytes are those of the source."""
         return self._view.moves_nothing
 
+    def tobytes(self) -> bytes:
+        """Its bytes: those of the source, if they stay in order."""
+        return self.source.tobytes() if self.moves_nothing else super().tobytes()
+
     def _tensor_of(self) -> ir.TensorProtocol:
-        return ir.tensor(np.ascontiguousarray(self._view.apply(self.source.numpy())), dtype=self.dtype)
+        return ir.Tensor(np.ascontiguousarray(self._view.apply(self.source.numpy())), self.dtype)
 
 
 def place_of(tensor: ir.TensorProtocol) -> Place | None:

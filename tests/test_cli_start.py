@@ -88,3 +88,17 @@ def test_verbose_says_the_seconds(path: Path) -> None:
 def text_from_python(path: Path) -> str:
     """What Python's own caller sees: neither its start nor its imports are ours to count."""
     return render(convert(path, force=True), Format.text, width=None, color=False, verbose=True)
+
+
+def test_an_unverified_conversion_imports_neither_onnxruntime_nor_sympy(path: Path) -> None:
+    code = (
+        "import atexit, os, sys; sys.argv = ['fc2conv', *sys.argv[1:]]\n"
+        "from fc2conv_cli import __main__\n"
+        "end = os._exit; os._exit = lambda code: (print(*sys.modules, file=sys.stderr, flush=True), end(code))\n"
+        "__main__.run()"
+    )
+    command = [sys.executable, "-c", code, "convert", str(path), "--no-verify"]
+    loaded = set(subprocess.run(command, capture_output=True, text=True, check=True).stderr.split())
+    assert path.with_name("model.conv.onnx").exists()
+    assert "onnx_ir" in loaded
+    assert loaded.isdisjoint({"onnxruntime", "onnx_shape_inference", "sympy.core", "torch"})

@@ -11,7 +11,6 @@ import onnx_ir as ir
 from fc2conv_cli.frontends.onnx_file import load
 from fc2conv_cli.graphs import all_graphs
 from fc2conv_cli.records import Skip, node_label
-from fc2conv_cli.verification.facts import facts_of
 
 _UNVERIFIED = "`fc2conv convert --no-verify` writes a result unverified."
 _TRAINING = (
@@ -27,6 +26,8 @@ _BFLOAT16 = (
 def hint_for(onnx: Path) -> str | None:
     """What to do in PyTorch about an export that cannot be run and compared, if that is known."""
     model = load(onnx)
+    from fc2conv_cli.verification.facts import facts_of
+
     random = facts_of(onnx).random
     if random is not None:
         return _TRAINING if _drops_out(model, random) else _RANDOM

@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 from fc2conv_cli.errors import ExternalDataError, InvalidModelError, ModelNotFoundError, NotOnnxError
 from fc2conv_cli.frontends.large_file import Parsed, parse, refer
 from fc2conv_cli.graphs import attribute_tensors, nested_graphs
-from fc2conv_cli.tensors import held_tensors, in_attributes, remember_names
+from fc2conv_cli.tensors import InAttribute, held_tensors, remember_names
 from fc2conv_cli.weights import InFile, place_of
 
 _OTHER_FORMATS = (
@@ -46,10 +46,14 @@ def load(path: Path) -> ir.Model:
     model = _model(proto, path)
     if not refer(model, weights):  # of a damaged file, of which the ordinary way has more to say
         model = _model(onnx.load(path, format="protobuf", load_external_data=False), path)
-    _check_lengths(model, path)
-    _check_external_data(model, path)
-    _embed_attributes(model)
-    remember_names(model)
+    held = held_tensors(model)
+    tensors = [one.tensor for one in held]
+    _tell_metadata_once(tensors)
+    _check_lengths(tensors, path)
+    _check_external_data(tensors, path)
+    in_attributes = [one for one in held if isinstance(one, InAttribute)]
+    _embed(in_attributes)
+    remember_names(in_attributes)
     return model
 
 
@@ -72,15 +76,14 @@ def _model(proto: onnx.ModelProto, path: Path) -> ir.Model:
         ) from error
     for graph in (model.graph, *(function.graph for function in model.functions.values())):
         ir.external_data.set_base_dir(graph, path.parent.absolute())
-    _tell_metadata_once(model)
     return model
 
 
-def _tell_metadata_once(model: ir.Model) -> None:
+def _tell_metadata_once(tensors: Iterable[ir.TensorProtocol]) -> None:
     """onnx_ir keeps the metadata of a tensor twice, as it was read and as its own, and would write both."""
-    for held in held_tensors(model):
-        if isinstance(held.tensor, ir.serde.TensorProtoTensor):
-            held.tensor.raw.ClearField("metadata_props")
+    for tensor in tensors:
+        if isinstance(tensor, ir.serde.TensorProtoTensor):
+            tensor.raw.ClearField("metadata_props")
 
 
 def _refuse_what_cannot_be_kept(proto: onnx.ModelProto, path: Path) -> None:
@@ -132,9 +135,9 @@ def _unify_default_domain(proto: onnx.ModelProto, path: Path) -> None:
                 entry.domain = ""
 
 
-def _embed_attributes(model: ir.Model) -> None:
+def _embed(in_attributes: Iterable[InAttribute]) -> None:
     """Let tensors of attributes that are in external files be written as data: a data file holds initializers only."""
-    for held in in_attributes(model):
+    for held in in_attributes:
         if isinstance(held.tensor, ir.ExternalTensor) and (place := place_of(held.tensor)) is not None:
             held.put(InFile(place, held.tensor.dtype, held.tensor.shape.numpy(), held.tensor))
 
@@ -176,9 +179,9 @@ def _innermost(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _check_lengths(model: ir.Model, path: Path) -> None:
+def _check_lengths(tensors: Iterable[ir.TensorProtocol], path: Path) -> None:
     """Weights in the file that are longer or shorter than their shape; onnx.checker finds only the shorter ones."""
-    for tensor in _tensors(model):
+    for tensor in tensors:
         if not isinstance(tensor, ir.serde.TensorProtoTensor) or not tensor.raw.HasField("raw_data"):
             continue
         found = len(tensor.raw.raw_data)
@@ -187,8 +190,8 @@ def _check_lengths(model: ir.Model, path: Path) -> None:
             raise InvalidModelError(path, problem, hint="Export the model again.")
 
 
-def _check_external_data(model: ir.Model, path: Path) -> None:
-    for tensor in _external_tensors(model):
+def _check_external_data(tensors: Iterable[ir.TensorProtocol], path: Path) -> None:
+    for tensor in (tensor for tensor in tensors if isinstance(tensor, ir.ExternalTensor)):
         where = Path(tensor.path)
         hint = f"Put the file {str(tensor.location)!r} beside the model; it belongs to it."
         try:
@@ -217,11 +220,3 @@ def _check_containment(tensor: ir.ExternalTensor, path: Path) -> None:
             f"weight {tensor.name!r} is in {where}, outside the model's own folder",
             hint="Copy the data file into the model's folder (a link does not do).",
         )
-
-
-def _external_tensors(model: ir.Model) -> list[ir.ExternalTensor]:
-    return [tensor for tensor in _tensors(model) if isinstance(tensor, ir.ExternalTensor)]
-
-
-def _tensors(model: ir.Model) -> list[ir.TensorProtocol]:
-    return [held.tensor for held in held_tensors(model)]

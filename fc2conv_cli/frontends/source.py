@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fc2conv_cli.errors import FC2ConvError, UsageError
 from fc2conv_cli.frontends.kinds import Kind, kind_of
 from fc2conv_cli.frontends.loading import Loading
 from fc2conv_cli.timing import Stopwatch
-from fc2conv_cli.verification.runner import Model
+
+if TYPE_CHECKING:
+    from fc2conv_cli.verification.runner import Model
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ def analyse(source: Source, model: ir.Model, wanted: Wanted) -> Analysis:
     with watch("check"):
         complaints = _check(source)
     with watch("infer"):
-        shapes = infer(model)
+        shapes = infer(model, source.onnx)
     with watch("plan"):
         constants = Constants(model, shapes)
         bodies = frozenset(function.graph for function in model.functions.values())

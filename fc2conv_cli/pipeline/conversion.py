@@ -19,12 +19,10 @@ from fc2conv_cli.frontends.source import Source, open_source
 from fc2conv_cli.layout.solve import Wishes
 from fc2conv_cli.layout.stretches import stretches
 from fc2conv_cli.pipeline.analysis import Analysis, Wanted, analyse
-from fc2conv_cli.pipeline.comparison import compared, unsettled_notes
-from fc2conv_cli.pipeline.inspection import preview
 from fc2conv_cli.pipeline.opening import with_inputs, with_shapes
 from fc2conv_cli.pipeline.places import check_places, keep_export, keep_failed, target_of
 from fc2conv_cli.pipeline.records import ConversionReport, WeightBytes
-from fc2conv_cli.pipeline.rewriting import notes_before, rewrite
+from fc2conv_cli.pipeline.rewriting import notes_before, preview, rewrite
 from fc2conv_cli.save import Draft, check_target, draft, has_data_files, source_files
 from fc2conv_cli.sharing import check_sharing, sharing_notes
 from fc2conv_cli.timing import Stopwatch
@@ -98,18 +96,19 @@ def convert(
         with source.watch("load"):
             ir_model = load(source.onnx)
         with source.watch("check"):
+            in_use = source_files(ir_model)
             if output is not None:
-                check_target(target, source.path, ir_model, force=force)
+                check_target(target, [source.path, *in_use], force=force)
             if share_weights:
                 check_sharing(ir_model, source.path, target, exported=source.exported)
         frozen = graphs.freeze_inputs(ir_model) if freeze_inputs else []
         analysis = analyse(source, ir_model, wanted)
         settings = with_shapes(settings, source, loading)
-        conversion = _Conversion(source, target, ir_model, analysis, frozen, share_weights)
+        conversion = _Conversion(source, target, ir_model, in_use, analysis, frozen, share_weights)
         report = conversion.settled(strict=strict, dry_run=dry_run, idle=output is None)
         if report is None:
             with source.watch("check"):
-                check_target(target, source.path, ir_model, force=force)
+                check_target(target, [source.path, *in_use], force=force)
             report = conversion.write(settings if verify else None, keeps_failed=keep_failed, force=force)
         if loading.keep_export and report.status != "layers left":
             report = replace(report, export=keep_export(source, target))
@@ -123,6 +122,7 @@ class _Conversion:
     source: Source
     target: Path
     model: ir.Model
+    in_use: Sequence[Path]  # the files that its weights are read from
     analysis: Analysis
     frozen: Sequence[str]
     share: bool
@@ -153,7 +153,7 @@ class _Conversion:
         """Carry out the plan, verify the result if there are settings for that, and write it if all is well."""
         source, target, plan, report = self.source, self.target, self.analysis.plan, self.report
         with source.watch("check"):
-            in_use, external = source_files(self.model), has_data_files(self.model)
+            in_use, external = self.in_use, has_data_files(self.model)
         if plan.layers:
             with source.watch("emit"):
                 more, interface = rewrite(self.model, self.analysis)
@@ -167,6 +167,8 @@ class _Conversion:
             with source.watch("check"):
                 _assert_valid(written, skip=self.analysis.invalid)
             if settings is not None:
+                from fc2conv_cli.pipeline.comparison import compared, unsettled_notes  # with all that verifies
+
                 found = compared(source, written.path, settings, self.frozen)
                 notes = unsettled_notes(report.notes, found)
                 report = replace(report, verification=replace(found, converted=target), notes=notes)

@@ -6,20 +6,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import onnx_ir as ir
-
 from fc2conv_cli import graphs
 from fc2conv_cli.errors import UsageError
 from fc2conv_cli.frontends.loading import Loading
 from fc2conv_cli.frontends.onnx_file import load
 from fc2conv_cli.frontends.source import open_source
-from fc2conv_cli.layout.interface import InterfaceChange
 from fc2conv_cli.layout.solve import Wishes
 from fc2conv_cli.layout.stretches import stretches
-from fc2conv_cli.pipeline.analysis import Analysis, Wanted, analyse
+from fc2conv_cli.pipeline.analysis import Wanted, analyse
 from fc2conv_cli.pipeline.opening import with_inputs
 from fc2conv_cli.pipeline.records import InspectionReport
-from fc2conv_cli.pipeline.rewriting import notes_before, rewrite
+from fc2conv_cli.pipeline.rewriting import notes_before, preview
 from fc2conv_cli.timing import Stopwatch
 
 if TYPE_CHECKING:
@@ -74,11 +71,3 @@ def inspect(
         with source.watch("emit"):
             report = replace(report, **preview(ir_model, analysis))
     return replace(report, seconds=dict(source.watch.seconds))
-
-
-def preview(model: ir.Model, analysis: Analysis) -> dict[str, Any]:
-    """Carry out a plan in memory, to see what it would come to; weights are not touched."""
-    interface: tuple[InterfaceChange, ...] = ()
-    if analysis.plan.layers:
-        _, interface = rewrite(model, analysis)
-    return {"layout_after": analysis.count(model), "interface": interface}

@@ -27,7 +27,7 @@ def check_places(
     if is_file and kind_of(path) is Kind.ONNX:
         return
     target = target_of(path, output, is_file=is_file, dry_run=dry_run)
-    check_target(target, path, None, force=force)
+    check_target(target, [path], force=force)
     if keep_export:
         _check_kept(target.with_name(export_name(path, is_file=is_file)), force=force)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import onnx_ir as ir
 
@@ -73,3 +74,11 @@ def _decomposed_note(plan: Plan) -> tuple[str, ...]:
     changes = [c.option.change for choices in plan.choices.values() for c in choices]
     count = sum(change is not None and change.normalizes is not None for change in changes)
     return (f"written as simpler nodes (--decompose-layernorm): {count} LayerNormalization",) if count else ()
+
+
+def preview(model: ir.Model, analysis: Analysis) -> dict[str, Any]:
+    """Carry out a plan in memory, to see what it would come to; weights are not touched."""
+    interface: tuple[InterfaceChange, ...] = ()
+    if analysis.plan.layers:
+        _, interface = rewrite(model, analysis)
+    return {"layout_after": analysis.count(model), "interface": interface}

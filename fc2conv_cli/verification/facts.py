@@ -74,7 +74,7 @@ def facts_of(path: Path) -> Facts:
     """Read the facts from a file, without reading its weights."""
     model = load(path)
     _refuse_empty_depth(model, path)
-    shapes = infer(model) if _has_integer_input(model) else Shapes()
+    shapes = infer(model, path) if _has_integer_input(model) else Shapes()
     unranked = frozenset(v.name for v in model.graph.inputs if v.name and v.shape is None)
     constants = Constants(model, shapes)
     ranges = IndexRanges(model, shapes, constants)

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime as ort
 
 Array = npt.NDArray[np.generic]
 
@@ -86,6 +85,8 @@ class Runner:
         Raises:
             RunError: Onnxruntime cannot load it.
         """
+        import onnxruntime as ort  # not needed by a conversion that is not verified
+
         options = ort.SessionOptions()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.log_severity_level = 4

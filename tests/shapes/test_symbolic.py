@@ -1,3 +1,5 @@
+"""Symbolic inference: dims by name, products of them, and what a file only claims."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -8,7 +10,8 @@ import pytest
 from helpers import INT64, converted, model, random, value
 from onnx import helper
 
-from fc2conv_cli.shapes import _parse_product, infer
+from fc2conv_cli.shapes import infer
+from fc2conv_cli.shapes.symbolic import _parse_product
 from fc2conv_cli.sizes import Size, shape_of
 
 

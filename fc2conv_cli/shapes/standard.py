@@ -1,0 +1,87 @@
+"""Standard inference, onnx's own: the shapes of a model where it knows every one of them.
+
+It is C++, and costs next to nothing beside symbolic inference, which begins with importing SymPy. But it computes with
+no symbols: a dim is a number, the name that an input gives it, or unknown. So its answer counts only where nothing is
+unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+
+from fc2conv_cli.frontends.large_file import parse
+from fc2conv_cli.graphs import stored_tensors
+from fc2conv_cli.sizes import PLACEHOLDERS, Shape, shape_of
+
+_LARGEST_SHAPE = 1024
+"""Bytes; a tensor of more is a weight, of which inference asks only for its shape."""
+
+
+def infer(model: ir.Model, path: Path) -> dict[ir.Value, tuple[Shape, ir.DataType]] | None:
+    """The shape and dtype of every value, or None if one of them is unknown.
+
+    Models with functions, bodies, or initializers that are inputs too are not asked about.
+
+    Args:
+        model: A model as it was read, and not changed since.
+        path: Its file.
+    """
+    proto = parse(path).proto
+    if proto.functions or any(map(_is_beyond, proto.graph.node)) or _has_defaults(proto.graph):
+        return None
+    inputs = [value.type.tensor_type for value in proto.graph.input]
+    names = {dim.dim_param for type_ in inputs for dim in type_.shape.dim} - PLACEHOLDERS
+    _strip(proto)
+    try:
+        graph = onnx.shape_inference.infer_shapes(proto, data_prop=True).graph
+    except Exception:  # of an odd node; what escapes from C++ is not documented
+        return None
+    told = {v.name: v.type.tensor_type for v in (*graph.input, *graph.value_info, *graph.output)}
+    tensors = {v: v.const_value for v in model.graph.initializers.values()}
+    known = {v: (shape_of(tensor.shape.numpy()), tensor.dtype) for v, tensor in tensors.items() if tensor is not None}
+    for value in (*model.graph.inputs, *(v for node in model.graph for v in node.outputs if v.name)):
+        type_ = told.get(value.name or "")
+        dims = None if type_ is None else _dims(type_, names)
+        if type_ is None or dims is None:
+            return None
+        known[value] = dims, ir.DataType(type_.elem_type)
+    return known
+
+
+def _is_beyond(node: onnx.NodeProto) -> bool:
+    """Whether a node has a body, or is a Squeeze whose axes are no input.
+
+    With no axes at all its rank is unknown while one of its dims is a name, and onnx takes axes of an attribute to be
+    sorted (1.23), which onnxruntime does not ask for.
+    """
+    kinds = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
+    if node.op_type == "Squeeze" and len(node.input) == 1:
+        return True
+    return any(attribute.type in kinds for attribute in node.attribute)
+
+
+def _has_defaults(graph: onnx.GraphProto) -> bool:
+    return not {value.name for value in graph.input}.isdisjoint(tensor.name for tensor in graph.initializer)
+
+
+def _strip(proto: onnx.ModelProto) -> None:
+    """Take out what the file only says of inner values and outputs, which may be stale, and the bytes of weights."""
+    del proto.graph.value_info[:]
+    for value in proto.graph.output:
+        value.type.tensor_type.ClearField("shape")
+    for tensor in stored_tensors(proto):
+        if len(tensor.raw_data) > _LARGEST_SHAPE:
+            tensor.ClearField("raw_data")
+
+
+def _dims(type_: onnx.TypeProto.Tensor, names: Container[str]) -> Shape | None:
+    """The shape, if each dim of it is a number or one of these names."""
+    if not type_.HasField("shape") or not type_.elem_type:
+        return None
+    dims = [dim.dim_value if dim.HasField("dim_value") else dim.dim_param for dim in type_.shape.dim]
+    known = all(isinstance(dim, int) or dim in names for dim in dims)
+    return shape_of(dims) if known else None
