@@ -48,38 +48,38 @@ class Contraction:
     def _hash(self) -> int:
         return hash((self.x, self.w, self.y, self.positions, self.scale))
 
-    @property
+    @cached_property
     def summed(self) -> frozenset[str]:
         """Labels of the factors that are summed over."""
         return _labels(self.x) & _labels(self.w) - _labels(self.y)
 
-    @property
+    @cached_property
     def grouped(self) -> frozenset[str]:
         """Labels of the factors that select a matrix of a batched weight."""
         return _labels(self.x) & _labels(self.w) & _labels(self.y)
 
-    @property
+    @cached_property
     def outs(self) -> Axis:
         """The factors that tell outputs of one position apart, in the order of y: what a bias has."""
         ours = _labels(self.w) - self.summed
         return tuple(f for a in self.y for f in a if f.label in ours)
 
-    @property
+    @cached_property
     def in_features(self) -> int:
         """Number of elements that one output element sums over."""
         return self._count(self.w, self.summed)
 
-    @property
+    @cached_property
     def groups(self) -> int:
         """Number of matrices that a batched weight holds, one for each group of channels."""
         return self._count(self.w, self.grouped)
 
-    @property
+    @cached_property
     def out_features(self) -> int:
         """Number of output elements at one position, all groups together."""
         return self._count(self.w, _labels(self.w) - self.summed)
 
-    @property
+    @cached_property
     def position_shape(self) -> Shape:
         """Sizes of the position axes, in order."""
         return tuple(product(f.size for f in a) for a in self.positions)

@@ -30,7 +30,8 @@ def match(node: ir.Node, context: Context) -> FullyConnected | Skip:
     x_order = _order(node, "B" if weight_is_left else "A", len(shape))
     w_order = _order(node, "A" if weight_is_left else "B", len(weight.shape))
     stored = shape_of(weight.shape)
-    contraction = product_axes([shape[i] for i in x_order], [stored[i] for i in w_order], weight_is_left=weight_is_left)
+    x_dims, w_dims = tuple(shape[i] for i in x_order), tuple(stored[i] for i in w_order)
+    contraction = product_axes(x_dims, w_dims, weight_is_left=weight_is_left)
     if isinstance(contraction, tuple):
         return Skip(node, *contraction)
     contraction = replace(contraction, x=_as_stored(contraction.x, x_order), w=_as_stored(contraction.w, w_order))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import onnx_ir as ir
 
@@ -43,15 +44,22 @@ def product(node: ir.Node, operands: Operands) -> FullyConnected | Skip:
     features, positions = shape if x_sums_rows else shape[::-1]
     if features.static not in (None, k):
         return Skip(node, reasons.INVALID_SHAPES, f"{features} features meet a weight for {k}")
-    kk, m, n = axis("k", Size.of(k)), axis("m", Size.of(outs)), axis("n", positions)
-    contraction = Contraction(
-        x=(kk, n) if x_sums_rows else (n, kk),
-        w=(kk, m) if w_sums_rows else (m, kk),
+    axes = _axes((k, outs, positions), x_sums_rows, w_sums_rows, weight_is_left)
+    alpha = node.attributes.get_float("alpha", 1.0)
+    return FullyConnected(node, node.op_type, x, node.outputs[0], weight, axes, alpha=alpha, absorbed=(node,))
+
+
+@cache
+def _axes(sizes: tuple[int, int, Size], x_sums_rows: bool, w_sums_rows: bool, weight_is_left: bool) -> Contraction:
+    """The axes of x, w and y for the sizes of the features, the outputs and the positions."""
+    features, outs, positions = sizes
+    k, m, n = axis("k", Size.of(features)), axis("m", Size.of(outs)), axis("n", positions)
+    return Contraction(
+        x=(k, n) if x_sums_rows else (n, k),
+        w=(k, m) if w_sums_rows else (m, k),
         y=(m, n) if weight_is_left else (n, m),
         positions=((), n) if weight_is_left else (n,),
     )
-    alpha = node.attributes.get_float("alpha", 1.0)
-    return FullyConnected(node, node.op_type, x, node.outputs[0], weight, contraction, alpha=alpha, absorbed=(node,))
 
 
 def _with_c(layer: FullyConnected, context: Context) -> FullyConnected:

@@ -7,6 +7,7 @@ that the activation lacks makes more outputs of the same input: more out channel
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import onnx_ir as ir
 
@@ -14,7 +15,7 @@ from fc2conv_cli.contraction import Contraction
 from fc2conv_cli.layers import reasons
 from fc2conv_cli.layers.context import Context, Operands
 from fc2conv_cli.records import FullyConnected, Skip
-from fc2conv_cli.sizes import ONE, Size, shape_of
+from fc2conv_cli.sizes import ONE, Shape, Size, shape_of
 from fc2conv_cli.views import Axis, axis
 
 
@@ -33,9 +34,8 @@ def product(node: ir.Node, operands: Operands) -> FullyConnected | Skip:
     return FullyConnected(node, node.op_type, x, node.outputs[0], weight, contraction, absorbed=(node,))
 
 
-def product_axes(
-    x: Sequence[Size], w: Sequence[Size], *, weight_is_left: bool
-) -> Contraction | tuple[reasons.Reason, str]:
+@cache
+def product_axes(x: Shape, w: Shape, *, weight_is_left: bool) -> Contraction | tuple[reasons.Reason, str]:
     """The axes of ``x @ w`` (or ``w @ x``) in shared factors, or why there is no layer."""
     if not x or not w:
         return reasons.INVALID_SHAPES, "a MatMul takes no scalars"

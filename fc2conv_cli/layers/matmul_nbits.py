@@ -16,7 +16,7 @@ from fc2conv_cli.layers.context import FLOATS, Context
 from fc2conv_cli.layers.matmul import product_axes
 from fc2conv_cli.layers.per_channel import per_channel
 from fc2conv_cli.records import Addend, FullyConnected, Skip
-from fc2conv_cli.sizes import Size
+from fc2conv_cli.sizes import Size, shape_of
 from fc2conv_cli.views import axis
 
 Array = npt.NDArray[np.generic]
@@ -59,7 +59,7 @@ def match(node: ir.Node, context: Context) -> FullyConnected | Skip:
     weight = _weight(node, packed, context)
     if isinstance(weight, str):
         return Skip(node, reasons.QUANTIZED_WEIGHT, weight)
-    contraction = product_axes(shape, [Size.of(n) for n in weight.shape[::-1]], weight_is_left=False)
+    contraction = product_axes(shape, shape_of(weight.shape[::-1]), weight_is_left=False)
     if isinstance(contraction, tuple):
         return Skip(node, *contraction)
     contraction = replace(contraction, w=contraction.w[::-1])
