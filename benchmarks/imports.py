@@ -44,7 +44,7 @@ def modules(said: str) -> dict[str, float]:
 def package(module: str) -> str:
     """The package of a module as a reader knows it."""
     top = module.partition(".")[0]
-    if top in sys.stdlib_module_names:
+    if top in sys.stdlib_module_names or top.startswith("_sysconfigdata_"):  # the one is named for the system
         return PYTHON
     return "google.protobuf" if top == "google" else top
 
