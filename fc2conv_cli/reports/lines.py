@@ -8,14 +8,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fc2conv_cli.reports.printable import printable
+
 _NUMBERS = {"in", "out", "params", "MACs", "max |delta|", "/ max |ref|", "allowed", "original", "converted"}
 """Columns that are aligned to the right."""
+
+
+def plain(text: str, style: str = "") -> Text:
+    """Text as it is, without markup; what does not print is escaped."""
+    return Text(printable(text), style=style)
 
 
 def line(console: Console, text: Text | str, style: str = "") -> None:
     """A line that the terminal may wrap but we do not, so that it can be searched for; nothing if it is empty."""
     if text:
-        console.print(text if isinstance(text, Text) else Text(text, style=style), soft_wrap=True)
+        console.print(text if isinstance(text, Text) else plain(text, style), soft_wrap=True)
 
 
 def notes(console: Console, said: Iterable[str]) -> None:

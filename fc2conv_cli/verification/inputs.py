@@ -315,10 +315,12 @@ def _within(
         if not float(info.min) <= bounds.low <= bounds.high <= float(info.max):
             raise _beyond(bounds, dtype)
         share = rng.random(shape)
-        return np.asarray(bounds.low * (1 - share) + bounds.high * share).astype(dtype)  # no width: it may overflow
+        return np.asarray(float(bounds.low) * (1 - share) + float(bounds.high) * share).astype(
+            dtype
+        )  # no width: it may overflow
     whole = (0, 1) if dtype.kind == "b" else (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
     if not (float(bounds.low).is_integer() and float(bounds.high).is_integer()):
-        problem = f"--range {bounds.low:g}..{bounds.high:g} is for an input of {dtype.name}, and not whole"
+        problem = f"--range {bounds} is for an input of {dtype.name}, and not whole"
         raise UsageError(problem, hint="Give whole numbers, as ids:0..511.")
     low, high = int(bounds.low), int(bounds.high)
     if not whole[0] <= low <= high <= whole[1]:
@@ -332,7 +334,7 @@ def _integers(low: int, high: int, shape: Sequence[int], rng: np.random.Generato
 
 
 def _beyond(bounds: Range, dtype: np.dtype[Any]) -> UsageError:
-    problem = f"--range {bounds.low:g}..{bounds.high:g} holds no values of {dtype.name}, or some that it does not have"
+    problem = f"--range {bounds} holds no values of {dtype.name}, or some that it does not have"
     return UsageError(problem, hint="Give bounds that the type of the input has, whole ones for integers.")
 
 
