@@ -104,7 +104,7 @@ class Gathered:
             notes.append("its noise is not known: no float goes in, the original refuses moved ones, or it is random")
         if self.worst is not None and not self.finite:
             notes.append("no finite value was compared, so this shows nothing")
-        elif self.elements and self.largest == 0 and self.sums.count:
+        elif self.elements and self.largest == 0 and self.sums.count and not self.sums.ours:
             notes.append("all values are 0, so this shows nothing")
         elif self.elements > 2 and 0 < len(self.integers) <= _FEW_VALUES:
             listed = " or ".join(map(str, sorted(self.integers)))

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from fc2conv_cli.verification.fills import magnitudes
 from fc2conv_cli.verification.metrics import NOISE_FACTOR, Tolerance
 from fc2conv_cli.verification.noise import moved
 from fc2conv_cli.verification.runner import Model, RunError
@@ -106,8 +107,7 @@ class Tie:
             return False
         low, high = np.asarray(self._low, np.float64), np.asarray(self._high, np.float64)
         span = np.where(np.isfinite(low) & np.isfinite(high), high - low, 0.0)
-        ours = np.asarray(self.reference, np.float64)
-        largest = np.abs(ours[np.isfinite(ours)]).max(initial=0.0)
+        largest = magnitudes(self.reference, self.converted).max(initial=0.0)
         least = 1.0 if self.reference.dtype.kind in "iu" else 0.0  # a step of an integer is never too much
         return bool(span.max(initial=0.0) > max(least, largest))
 
@@ -125,7 +125,7 @@ def tie_of(reference: Array, converted: Array, tolerance: Tolerance, *, ordinal:
         places = np.asarray(reference != converted)
         return Tie(reference, converted, places, 0.0 if ordinal and reference.dtype.kind != "b" else None)
     ours, theirs = (np.asarray(array, np.float64) for array in (reference, converted))
-    allowed = tolerance.allowed(np.abs(np.where(np.isfinite(ours), ours, 0.0)))
+    allowed = tolerance.allowed(magnitudes(reference, converted))
     jumped, unequal = overflows(reference, converted), ~((ours == theirs) | (np.isnan(ours) & np.isnan(theirs)))
     if (unequal & ~jumped & ~(np.isfinite(ours) & np.isfinite(theirs))).any():
         return None  # NaN, or infinities of unlike sign
