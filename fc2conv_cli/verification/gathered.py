@@ -71,6 +71,7 @@ class Gathered:
     movable: bool = False
     inside: float | None = None
     outside: float | None = None
+    chosen_as_well: int = 0
     overflows: int = 0
     finite_there: float = 0.0
     farthest: tuple[float, Mapping[str, Array]] | None = None
@@ -94,6 +95,10 @@ class Gathered:
         notes = [f"{what} in both models at {_percent(share)} of the places" for what, share in odd if share]
         if self.dtype in ("float32", "float64") and self.coarsest_float not in (self.dtype, "float64"):
             notes.append(f"held to what {self.coarsest_float} is worth, since the model computes in that above it")
+        if self.chosen_as_well:
+            notes.append(
+                f"chooses another of what the original ties on, but for noise, at {self.chosen_as_well} places"
+            )
         if self.overflows:
             notes.append(
                 f"infinite in one model only, where the other has up to {self.finite_there:.3g}, at {self.overflows} "
@@ -177,6 +182,7 @@ class Gathered:
             times = times_noise(*values, movement, self.tolerance)
             if found.outside:
                 times = self._unexplained(values, times, steps)
+                self.movable = self.movable or math.isfinite(times)
         if found.outside:
             self.outside = max(self.outside or 0.0, math.inf if times is None else times)
         elif times is not None:

@@ -15,6 +15,7 @@ from fc2conv_cli.errors import InvalidInputsError
 from fc2conv_cli.timing import Stopwatch
 from fc2conv_cli.verification.asked_for import refuse_ranges, refuse_sizes
 from fc2conv_cli.verification.changes import digest
+from fc2conv_cli.verification.choices import Choices
 from fc2conv_cli.verification.facts import Facts
 from fc2conv_cli.verification.feeding import Feeding, Range
 from fc2conv_cli.verification.gathered import Compared, Gathered
@@ -40,7 +41,7 @@ from fc2conv_cli.verification.noise import movements
 from fc2conv_cli.verification.rows import unread
 from fc2conv_cli.verification.runner import Model, Port, RunError
 from fc2conv_cli.verification.settings import Settings
-from fc2conv_cli.verification.ties import steps_that_explain
+from fc2conv_cli.verification.ties import Tie, steps_that_explain
 
 _MORE_IF_QUANTIZED = 4
 """Times as many samples for a quantised model: it rounds most of what a wrong weight does away, in most runs."""
@@ -152,6 +153,7 @@ class Comparison:
         dims: The sizes that the user wants a dim to take.
         runs: Which samples.
         watch: Told how far it is.
+        choices: What the reference chooses indices from, if its file tells.
     """
 
     reference: Model
@@ -163,6 +165,7 @@ class Comparison:
     dims: Mapping[str, Sequence[int]]
     runs: Runs
     watch: Stopwatch = field(default_factory=Stopwatch)
+    choices: Choices | None = None
 
     def run_all(self) -> Outcome:
         """Run everything; what numpy would warn of on stderr (overflows, NaN) is measured, and stands in the report."""
@@ -345,9 +348,18 @@ class Comparison:
         moves = None if self.facts.seeded else movements(self.reference, feeds, expected)
         outside = [name for name, one in found.items() if one.outside and not self.facts.seeded]
         ties = {name: self.gathered[name].tie(expected[name], actual[name]) for name in outside}
-        steps = steps_that_explain(self.reference, feeds, {name: tie for name, tie in ties.items() if tie is not None})
+        asked = {name: self._settled(tie, name, feeds) for name, tie in ties.items() if tie is not None}
+        steps = steps_that_explain(self.reference, feeds, asked)
         for name, one in found.items():
             self.gathered[name].add_noise(moves, one, (expected[name], actual[name]), steps.get(name))
+
+    def _settled(self, tie: Tie, name: str, feeds: Mapping[str, Array]) -> Tie:
+        """Without the places where what was chosen is as good."""
+        if self.choices is None or tie.slack is not None:
+            return tie
+        settled = tie.settled(self.choices.times_noise(feeds, name, (tie.reference, tie.converted)))
+        self.gathered[name].chosen_as_well += settled.chosen_as_well
+        return settled
 
 
 def known_ranks(ports: Sequence[Port], facts: Facts) -> list[Port]:

@@ -67,8 +67,7 @@ def test_a_place_that_one_model_fills_is_measured_by_all() -> None:
 def test_large_values_that_were_computed_are_none() -> None:
     computed = np.array([1e31, 2e32, 3e33, 1.0])
     assert not fills(computed).any()
-    off = computed + [0, 0, 0, 1e-3]
-    assert compare(computed, off, Tolerance(1e-10, 1e-10)).passed
+    assert compare(computed, computed + np.array([0, 0, 0, 1e-3]), Tolerance(1e-10, 1e-10)).passed
     assert fills(np.array([-np.inf, np.nan, 1e30, -1e30, 5.0])).tolist() == [False, False, True, True, False]
     assert fills(np.array([65504, 65000], np.float16)).tolist() == [True, False]
     assert fills(np.array([-3.39e38, 1], ml_dtypes.bfloat16)).tolist() == [True, False]
