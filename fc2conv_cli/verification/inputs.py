@@ -382,7 +382,11 @@ _SPREADS = (1.0, 4.0, 0.25, 16.0)
 
 def spread_out(feeds: Mapping[str, Array], k: int, besides: Collection[str] = ()) -> dict[str, Array]:
     """The inputs of sample `k`, floats made larger or smaller by turns, `besides` those of these names."""
-    factor = _SPREADS[k % len(_SPREADS)]
+    return scaled(feeds, _SPREADS[k % len(_SPREADS)], besides)
+
+
+def scaled(feeds: Mapping[str, Array], factor: float, besides: Collection[str] = ()) -> dict[str, Array]:
+    """The inputs with floats times a factor, `besides` those of these names."""
     return {
         name: np.asarray(array * np.asarray(factor, array.dtype))
         if "float" in array.dtype.name and name not in besides

@@ -1,0 +1,109 @@
+"""Whether an output sits on its bounds: a Clip, Sigmoid or Relu at the end hides a fault of what is before it there.
+
+An element is on a bound where it is the least or the greatest value of all runs, within tolerance. One that is in every
+run says of what was computed before only that it lies beyond.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fc2conv_cli.verification.fills import fills
+from fc2conv_cli.verification.metrics import Tolerance
+
+Array = npt.NDArray[Any]
+Mask = npt.NDArray[np.bool_]
+
+SMALLER = (-1 / 16, 1 / 256)
+"""Factors on the floats of inputs at which an output leaves its bounds; the sign turns what a Relu holds at 0."""
+_MANY = 0.25
+"""If so large a share of elements has been on a bound all the time, smaller inputs are tried."""
+_MOST = 0.75
+"""If so large a share remains, that is to be said."""
+_LEAST_VALUES = 3
+"""The least and the greatest of two are all of them."""
+
+
+@dataclass
+class _Elements:
+    """The elements of an output in the runs that gave it one shape: those that were off the bounds, and on each."""
+
+    off: Mask
+    low: Mask
+    high: Mask
+    seen: Mask
+
+    @classmethod
+    def none(cls, shape: tuple[int, ...]) -> _Elements:
+        return cls(*(np.zeros(shape, bool) for _ in range(4)))
+
+
+@dataclass
+class Saturation:
+    """What is known of the bounds of an output so far, of the original alone.
+
+    Attributes:
+        low: The lower bound; None before the first run.
+        high: The upper bound.
+        values: How many values were seen.
+        elements: By shape.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    values: int = 0
+    elements: dict[tuple[int, ...], _Elements] = field(default_factory=dict)
+
+    def add(self, array: Array, tolerance: Tolerance) -> None:
+        """Take in one run: a tensor of numbers."""
+        wide = np.asarray(array, np.float64)
+        known = np.isfinite(wide) & ~fills(array)
+        if not known.any():
+            return
+        exact = array.dtype.kind in "iu"
+        least, most = float(wide[known].min()), float(wide[known].max())
+        if self.low is None or least < self.low - _slack(self.low, tolerance, exact):
+            self.low = least
+            for one in self.elements.values():
+                one.off, one.low = one.off | one.low, np.zeros_like(one.low)
+        if self.high is None or most > self.high + _slack(self.high, tolerance, exact):
+            self.high = most
+            for one in self.elements.values():
+                one.off, one.high = one.off | one.high, np.zeros_like(one.high)
+        low = known & (wide <= self.low + _slack(self.low, tolerance, exact))
+        high = known & (wide >= self.high - _slack(self.high, tolerance, exact))
+        found = self.elements.setdefault(array.shape, _Elements.none(array.shape))
+        found.off, found.seen = found.off | (known & ~low & ~high), found.seen | known
+        found.low, found.high = found.low | low, found.high | high
+        self.values += int(known.sum())
+
+    @property
+    def share(self) -> float:
+        """Of the elements, those that were on a bound in every run, 0 to 1."""
+        seen = sum(int(one.seen.sum()) for one in self.elements.values())
+        stuck = sum(int((one.seen & ~one.off).sum()) for one in self.elements.values())
+        return stuck / seen if self.values >= _LEAST_VALUES else 0.0
+
+    @property
+    def hides(self) -> bool:
+        """Whether other inputs should be tried."""
+        return self.share >= _MANY
+
+    @property
+    def note(self) -> str | None:
+        """What is to be said of it in the end."""
+        if self.share < _MOST:
+            return None
+        return (
+            f"{100 * self.share:.0f} % of its elements are {self.low:.3g} or {self.high:.3g} in every run, within "
+            "tolerance: a fault before that saturation may not show; give inputs like those in use (--inputs)"
+        )
+
+
+def _slack(bound: float, tolerance: Tolerance, exact: bool) -> float:
+    """What counts as being on a bound; integers are, or are not."""
+    return 0.0 if exact else tolerance.atol + tolerance.rtol * abs(bound)
