@@ -20,9 +20,10 @@ from fc2conv_cli.verification.gathered import Gathered
 from fc2conv_cli.verification.inputs import dims_of, dynamic_dims
 from fc2conv_cli.verification.instrument import Instrumented, in_onnxruntime, in_reference
 from fc2conv_cli.verification.interface import compare_inputs, compare_outputs, shape_text
+from fc2conv_cli.verification.outcome import Outcome, sizes_text
 from fc2conv_cli.verification.report import OutputReport, VerifyReport
 from fc2conv_cli.verification.runner import Model, RunError, Runner, warm_up
-from fc2conv_cli.verification.runs import Comparison, Names, Outcome, Run, Runs, sizes_text
+from fc2conv_cli.verification.runs import Comparison, Names, Run, Runs
 from fc2conv_cli.verification.settings import Settings
 from fc2conv_cli.verification.turns import Room, room_for
 

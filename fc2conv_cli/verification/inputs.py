@@ -376,30 +376,5 @@ def guesses(ports: Sequence[Port], recipe: Recipe) -> tuple[str, ...]:
     return tuple(said)
 
 
-_SPREADS = (1.0, 4.0, 0.25, 16.0)
-"""Factors on the floats of one sample after the other: quantised values saturate at some and round to 0 at others."""
-
-
-def spread_out(feeds: Mapping[str, Array], k: int, besides: Collection[str] = ()) -> dict[str, Array]:
-    """The inputs of sample `k`, floats made larger or smaller by turns, `besides` those of these names."""
-    return scaled(feeds, _SPREADS[k % len(_SPREADS)], besides)
-
-
-def scaled(feeds: Mapping[str, Array], factor: float, besides: Collection[str] = ()) -> dict[str, Array]:
-    """The inputs with floats times a factor, `besides` those of these names."""
-    return {
-        name: np.asarray(array * np.asarray(factor, array.dtype))
-        if "float" in array.dtype.name and name not in besides
-        else array
-        for name, array in feeds.items()
-    }
-
-
-def replacements(ports: Sequence[Port], sizes: Sizes, seed: Sequence[int]) -> dict[str, Array]:
-    """Values to override float initializers with: 0.5 to 1.5, so that variances stay positive."""
-    rng = np.random.default_rng(list(seed))
-    return {p.name: np.asarray(rng.uniform(0.5, 1.5, _shape(p, sizes))).astype(np.dtype(p.dtype)) for p in ports}
-
-
 def _dim_name(port: Port, axis: int, dim: str | None) -> str:
     return f"{port.name}[{axis}]" if dim is None or dim in PLACEHOLDERS else dim

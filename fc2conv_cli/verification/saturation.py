@@ -18,11 +18,12 @@ from fc2conv_cli.verification.metrics import Tolerance
 Array = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
 
-SMALLER = (-1 / 16, 1 / 256)
-"""Factors on the floats of inputs at which an output leaves its bounds; the sign turns what a Relu holds at 0."""
-_MANY = 0.25
+SMALLER = tuple((-1 / 8) ** step for step in range(1, 7))
+"""Factors on the floats of inputs, one after the other until an output leaves its bounds: in steps that no element
+steps over. The sign turns what a Relu holds at 0."""
+_MANY = 0.1
 """If so large a share of elements has been on a bound all the time, smaller inputs are tried."""
-_MOST = 0.75
+_MOST = 0.6
 """If so large a share remains, that is to be said."""
 _LEAST_VALUES = 3
 """The least and the greatest of two are all of them."""
