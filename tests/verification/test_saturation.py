@@ -112,3 +112,12 @@ def test_what_is_no_number_and_fill_values_do_not_count() -> None:
     assert shares(np.array([lowest, 0, 1, 1, 0.5], np.float32)) == 0.75
     assert shares([np.nan, np.inf, 0, 1, 1]) == 1
     assert shares([np.nan, np.nan, np.nan]) == 0
+
+
+def test_one_model_in_memory_at_a_time_does_the_same(tmp_path: Path) -> None:
+    w = random((64, 32)) * np.float32(100)
+    reports = [
+        pair(tmp_path, ending("Clip", w), ending("Clip", with_fault(w)), low_memory=low) for low in (False, True)
+    ]
+    assert reports[0].runs == reports[1].runs > 4
+    assert [report.outputs[0].worst for report in reports] == [reports[0].outputs[0].worst] * 2
