@@ -253,7 +253,7 @@ class Gathered:
         if ours.dtype.kind in "iub" or "float" in self.dtype:
             self.sums.add(ours, theirs)
         if ours.dtype.kind in "iu" or "float" in self.dtype:
-            self.saturation.add(ours, self.tolerance)
+            self.saturation.add(ours, tolerance_for(self.dtype, coarsest_float=self.coarsest_float))
         return deviation
 
     def _fail(self, failure: str) -> Compared:

@@ -1,7 +1,7 @@
 """Whether an output sits on its bounds: a Clip, Sigmoid or Relu at the end hides a fault of what is before it there.
 
-An element is on a bound where it is the least or the greatest value of all runs, within tolerance. One that is in every
-run says of what was computed before only that it lies beyond.
+An element is on a bound where it is the least or the greatest value of all runs, or within the default tolerance of
+that. One that is in every run says of what was computed before only that it lies beyond.
 """
 
 from __future__ import annotations
@@ -60,7 +60,12 @@ class Saturation:
     elements: dict[tuple[int, ...], _Elements] = field(default_factory=dict)
 
     def add(self, array: Array, tolerance: Tolerance) -> None:
-        """Take in one run: a tensor of numbers."""
+        """Take in one run: a tensor of numbers.
+
+        Args:
+            array: What the original gives.
+            tolerance: The default one of its type: which runs there are must not depend on what the user lets pass.
+        """
         wide = np.asarray(array, np.float64)
         known = np.isfinite(wide) & ~fills(array)
         if not known.any():
@@ -100,8 +105,8 @@ class Saturation:
         if self.share < _MOST:
             return None
         return (
-            f"{100 * self.share:.0f} % of its elements are {self.low:.3g} or {self.high:.3g} in every run, within "
-            "tolerance: a fault before that saturation may not show; give inputs like those in use (--inputs)"
+            f"{100 * self.share:.0f} % of its elements are {self.low:.3g} or {self.high:.3g} in every run, or "
+            "nearly: a fault before that saturation may not show; give inputs like those in use (--inputs)"
         )
 
 
