@@ -125,7 +125,8 @@ class Gathered:
             return f"every value of every run is {listed}, so this shows little"
         if little := within_atol(self.largest, self.tolerance.atol):
             return little
-        return self.changes.note(self.tolerance.atol, self.tolerance.rtol) or self.saturation.note
+        idle = self.changes.note(self.tolerance.atol, self.tolerance.rtol)
+        return idle or (self.saturation.note if self.changes.repeated else None)
 
     def _note_loose(self) -> str | None:
         """A tolerance that one large value makes so wide that a fault of the others fits in."""

@@ -25,8 +25,8 @@ _MANY = 0.1
 """If so large a share of elements has been on a bound all the time, smaller inputs are tried."""
 _MOST = 0.6
 """If so large a share remains, that is to be said."""
-_LEAST_VALUES = 3
-"""The least and the greatest of two are all of them."""
+_ANYWAY = 2
+"""Some value is the least and some the greatest, whatever they are."""
 
 
 @dataclass
@@ -37,10 +37,17 @@ class _Elements:
     low: Mask
     high: Mask
     seen: Mask
+    runs: int = 0
+
+    @property
+    def stuck(self) -> int:
+        """How many were on a bound in every run."""
+        return int((self.seen & ~self.off).sum())
 
     @classmethod
     def none(cls, shape: tuple[int, ...]) -> _Elements:
-        return cls(*(np.zeros(shape, bool) for _ in range(4)))
+        off, low, high, seen = (np.zeros(shape, bool) for _ in range(4))
+        return cls(off, low, high, seen)
 
 
 @dataclass
@@ -50,13 +57,11 @@ class Saturation:
     Attributes:
         low: The lower bound; None before the first run.
         high: The upper bound.
-        values: How many values were seen.
         elements: By shape.
     """
 
     low: float | None = None
     high: float | None = None
-    values: int = 0
     elements: dict[tuple[int, ...], _Elements] = field(default_factory=dict)
 
     def add(self, array: Array, tolerance: Tolerance) -> None:
@@ -85,14 +90,15 @@ class Saturation:
         found = self.elements.setdefault(array.shape, _Elements.none(array.shape))
         found.off, found.seen = found.off | (known & ~low & ~high), found.seen | known
         found.low, found.high = found.low | low, found.high | high
-        self.values += int(known.sum())
+        found.runs += 1
 
     @property
     def share(self) -> float:
         """Of the elements, those that were on a bound in every run, 0 to 1."""
         seen = sum(int(one.seen.sum()) for one in self.elements.values())
-        stuck = sum(int((one.seen & ~one.off).sum()) for one in self.elements.values())
-        return stuck / seen if self.values >= _LEAST_VALUES else 0.0
+        stuck = sum(one.stuck for one in self.elements.values())
+        values = sum(one.stuck * one.runs for one in self.elements.values())
+        return stuck / seen if values > _ANYWAY else 0.0
 
     @property
     def hides(self) -> bool:
