@@ -55,13 +55,13 @@ class Saturation:
     """What is known of the bounds of an output so far, of the original alone.
 
     Attributes:
-        low: The lower bound; None before the first run.
+        low: The lower bound.
         high: The upper bound.
         elements: By shape.
     """
 
-    low: float | None = None
-    high: float | None = None
+    low: float = 0.0
+    high: float = 0.0
     elements: dict[tuple[int, ...], _Elements] = field(default_factory=dict)
 
     def add(self, array: Array, tolerance: Tolerance) -> None:
@@ -75,22 +75,29 @@ class Saturation:
         known = np.isfinite(wide) & ~fills(array)
         if not known.any():
             return
-        exact = array.dtype.kind in "iu"
-        least, most = float(wide[known].min()), float(wide[known].max())
-        if self.low is None or least < self.low - _slack(self.low, tolerance, exact):
-            self.low = least
-            for one in self.elements.values():
-                one.off, one.low = one.off | one.low, np.zeros_like(one.low)
-        if self.high is None or most > self.high + _slack(self.high, tolerance, exact):
-            self.high = most
-            for one in self.elements.values():
-                one.off, one.high = one.off | one.high, np.zeros_like(one.high)
-        low = known & (wide <= self.low + _slack(self.low, tolerance, exact))
-        high = known & (wide >= self.high - _slack(self.high, tolerance, exact))
+        gate = Tolerance(0.0, 0.0) if array.dtype.kind in "iu" else tolerance
+        self._widen(float(wide[known].min()), float(wide[known].max()), gate)
+        low = known & (wide <= self.low + _slack(self.low, gate))
+        high = known & (wide >= self.high - _slack(self.high, gate)) & ~low
         found = self.elements.setdefault(array.shape, _Elements.none(array.shape))
         found.off, found.seen = found.off | (known & ~low & ~high), found.seen | known
         found.low, found.high = found.low | low, found.high | high
         found.runs += 1
+
+    def _widen(self, least: float, most: float, gate: Tolerance) -> None:
+        """Move a bound that is none; what was on it is between the two now, or on the other one if all was alike."""
+        if not self.elements:
+            self.low, self.high = least, most
+        alike = self.high - self.low <= _slack(self.low, gate)
+        if least < self.low - _slack(self.low, gate):
+            self.low = least
+            for one in self.elements.values():
+                one.off, one.high = (one.off, one.high | one.low) if alike else (one.off | one.low, one.high)
+                one.low = np.zeros_like(one.low)
+        if most > self.high + _slack(self.high, gate):
+            self.high = most
+            for one in self.elements.values():
+                one.off, one.high = one.off | one.high, np.zeros_like(one.high)
 
     @property
     def share(self) -> float:
@@ -116,6 +123,6 @@ class Saturation:
         )
 
 
-def _slack(bound: float, tolerance: Tolerance, exact: bool) -> float:
-    """What counts as being on a bound; integers are, or are not."""
-    return 0.0 if exact else tolerance.atol + tolerance.rtol * abs(bound)
+def _slack(bound: float, gate: Tolerance) -> float:
+    """What counts as being on a bound."""
+    return gate.atol + gate.rtol * abs(bound)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,12 @@ def test_the_share_of_elements_on_a_bound() -> None:
 def test_a_bound_that_was_none() -> None:
     assert shares([0.0, 1.0, 0.0, 1.0], [-1.0, 1.0, -1.0, 1.0]) == 0.5
     assert shares([0.0, 1.0, 0.0, 1.0], [0.0, 2.0, 0.0, 2.0]) == 0.5
+
+
+def test_the_order_of_runs_does_not_matter() -> None:
+    """One element is on the bounds all the time if it takes two values at most."""
+    for values in itertools.product((0.0, 0.5, 1.0), repeat=5):
+        assert shares(*([value] for value in values)) == (len(set(values)) <= 2), values
 
 
 def test_what_is_no_number_and_fill_values_do_not_count() -> None:
