@@ -23,7 +23,7 @@ SMALLER = tuple((-1 / 8) ** step for step in range(1, 7))
 steps over. The sign turns what a Relu holds at 0."""
 _MANY = 0.1
 """If so large a share of elements has been on a bound all the time, smaller inputs are tried."""
-_MOST = 0.6
+_MOST = 0.5
 """If so large a share remains, that is to be said."""
 _ANYWAY = 2
 """Some value is the least and some the greatest, whatever they are."""
@@ -101,10 +101,10 @@ class Saturation:
 
     @property
     def share(self) -> float:
-        """Of the elements, those that were on a bound in every run, 0 to 1."""
-        seen = sum(int(one.seen.sum()) for one in self.elements.values())
-        stuck = sum(one.stuck for one in self.elements.values())
-        values = sum(one.stuck * one.runs for one in self.elements.values())
+        """Of the elements, those that were on a bound in every run, 0 to 1; shapes of one run count if no others do."""
+        ran = [one for one in self.elements.values() if one.runs > 1] or list(self.elements.values())
+        seen, stuck = sum(int(one.seen.sum()) for one in ran), sum(one.stuck for one in ran)
+        values = sum(one.stuck * one.runs for one in ran)
         return stuck / seen if values > _ANYWAY else 0.0
 
     @property

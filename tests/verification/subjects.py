@@ -60,7 +60,8 @@ def _clipped() -> onnx.ModelProto:
         helper.make_node("Gemm", ["r", "w1", "b1"], ["z"], name="second"),
         helper.make_node("Clip", ["z", "low", "high"], ["y"]),
     ]
-    constants = {"w0": random((8, 12)), "b0": random((12,)) / 10, "w1": random((12, 10)) * 40, "b1": random((10,)) / 10}
+    constants = {"w0": random((8, 12)), "b0": random((12,)) / 500}
+    constants |= {"w1": random((12, 10)) * 40, "b1": random((10,)) / 10}
     constants |= {"low": np.array(-1, np.float32), "high": np.array(1, np.float32)}
     return model(nodes, [value("x", ["N", 8])], [value("y", ["N", 10])], constants)
 

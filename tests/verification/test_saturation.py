@@ -101,6 +101,7 @@ def test_the_share_of_elements_on_a_bound() -> None:
     assert shares([0.0, 0.999999, 1e-6]) == 1
     assert shares([0, 255, 254], [255, 0, 0]) == pytest.approx(2 / 3)
     assert shares([0.0, 1.0]) == shares([0.0], [1.0]) == shares([0.0, 0.5, 1.0]) == 0  # some value is always a bound
+    assert shares([0.0, 0.5, 1.0], [0.5, 0.5, 0.5], [0.0, 1.0, 1.0, 1.0]) == 0  # a shape of one run does not count
     assert shares([0.0], [1.0], [1.0]) == shares([0.0, 1.0, 1.0]) == 1
 
 
