@@ -215,19 +215,21 @@ def _closing(report: ConversionReport) -> Text:
     if report.status == "different" and report.output is not None:
         return plain(f"the converted model does not agree by these tolerances; {report.output} was written", "bold red")
     if report.status == "different":
-        kept = _kept(report)
         if report.verification is not None and report.verification.agrees:
             text = "the exported ONNX does not agree with PyTorch; that is the export, not the rewrite: nothing written"
             return plain(text, style="bold red")
-        return plain(f"the converted model does not agree with the original: nothing written{kept}", style="bold red")
+        return Text("\n").join(plain(part, style="bold red") for part in _kept(report))
     copied = f"; wrote an unchanged copy, {report.output}" if report.output else ""
     return plain(f"nothing to convert{copied}")
 
 
-def _kept(report: ConversionReport) -> str:
-    """Where a result that failed is, and how to find the layer that is wrong."""
+def _kept(report: ConversionReport) -> tuple[str, ...]:
+    """That nothing was written, where a result that failed is, and on a line of its own how to find the wrong layer."""
+    different = "the converted model does not agree with the original: nothing written"
     if report.failed is None:
-        return " (--keep-failed keeps it; `fc2conv verify --per-layer` then says which layer diverges first)"
+        return (
+            f"{different} (--keep-failed keeps it; `fc2conv verify --per-layer` then says which layer diverges first)",
+        )
     command = shlex.join(["fc2conv", "verify", str(report.model), str(report.failed), "--per-layer"])
     data = "" if report.data is None else f" with its weights in {report.data}"
-    return f"; kept as {report.failed}{data}\nwhich layer diverges first: {command}"
+    return f"{different}; kept as {report.failed}{data}", f"which layer diverges first: {command}"
