@@ -55,7 +55,9 @@ def record(description: str, **fields: Schema) -> Schema:
 
 DEVIATION = {
     "max_abs": said(MEASURE, "Largest absolute difference."),
-    "max_reference": said(MEASURE, "Largest magnitude in the reference of that run."),
+    "max_reference": said(
+        MEASURE, "Largest magnitude in the reference of that run, without fill values (-3.4e38) that both have."
+    ),
     "max_relative": said(MEASURE, "max_abs / max_reference."),
     "index": said(or_null(array(COUNT)), "Where the largest difference is; null when both are equal."),
     "reference": said({"type": ["number", "string", "null"]}, "The value of the original there."),

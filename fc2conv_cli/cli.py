@@ -27,6 +27,7 @@ from fc2conv_cli.options.reporting import Reporting
 from fc2conv_cli.progress import following
 from fc2conv_cli.reports.command import ReportingCommand
 from fc2conv_cli.reports.formats import add_to_job, render, renderer
+from fc2conv_cli.reports.printable import printable_lines
 
 if TYPE_CHECKING:
     from fc2conv_cli.pipeline.records import ConversionReport, InspectionReport
@@ -302,7 +303,7 @@ def main() -> NoReturn:
     try:
         app()
     except FC2ConvError as error:
-        _complain(f"fc2conv: {error}\n")
+        _complain(f"fc2conv: {printable_lines(str(error))}\n")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)

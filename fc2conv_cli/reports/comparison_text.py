@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 from rich.console import Console
-from rich.text import Text
 
 from fc2conv_cli.reports import layers, words
-from fc2conv_cli.reports.lines import line, notes, table
+from fc2conv_cli.reports.lines import line, notes, plain, table
+from fc2conv_cli.reports.printable import printable
 from fc2conv_cli.verification.report import OutputReport, VerifyReport
 
 
@@ -21,9 +21,9 @@ def verify(console: Console, report: VerifyReport, *, verbose: bool) -> None:
         line(console, words.layers_beside_outputs(report))
     line(console, words.which_layer(report))
     style = "bold green" if report.passed else "bold red"
-    verdict = Text("verdict: ") + Text(words.verdict(report), style)
+    verdict = plain("verdict: ") + plain(words.verdict(report), style)
     if report.agrees and not report.passed and report.export is not None and not report.export.holds:
-        verdict += Text(": it is the export that does not agree with PyTorch, not the rewrite")
+        verdict += plain(": it is the export that does not agree with PyTorch, not the rewrite")
     line(console, verdict)
 
 
@@ -57,7 +57,7 @@ def _comparison(console: Console, report: VerifyReport, verbose: bool) -> None:
     for output in report.outputs:
         verdict = words.output_verdict(output)
         style = "green" if verdict == "same" else "bold yellow" if report.lets_pass(output) else "bold red"
-        outputs.add_row(*_output_row(output), Text(verdict, style=style))
+        outputs.add_row(*map(printable, _output_row(output)), plain(verdict, style=style))
     console.print(outputs)
     if any(output.worst is not None and output.excess == math.inf for output in report.outputs):
         line(console, "x noise -: the original does not move there, or by so much that noise excuses nothing")
@@ -104,7 +104,7 @@ def _figures(console: Console, report: VerifyReport) -> None:
     if rows:
         figures = table("output", *next(iter(rows.values())))
         for name, found in rows.items():
-            figures.add_row(name, *found.values())
+            figures.add_row(*map(printable, (name, *found.values())))
         console.print(figures)
     for cost in words.costs(report):
         line(console, cost)

@@ -14,7 +14,8 @@ from fc2conv_cli.layout.interface import InterfaceChange
 from fc2conv_cli.layout.stretches import Stretch
 from fc2conv_cli.pipeline.records import ConversionReport, InspectionReport
 from fc2conv_cli.reports import comparison_text
-from fc2conv_cli.reports.lines import line, lines, notes, table
+from fc2conv_cli.reports.lines import line, lines, notes, plain, table
+from fc2conv_cli.reports.printable import printable
 from fc2conv_cli.sizes import Size, format_shape
 from fc2conv_cli.summary import LayerSummary, PlanSummary, SkipSummary, summarise
 from fc2conv_cli.verification.report import VerifyReport
@@ -78,7 +79,7 @@ def _conversion(console: Console, report: ConversionReport, verbose: bool) -> No
     _layout_count(console, report)
     _seconds(console, report, verbose)
     if report.export is not None:
-        line(console, Text(f"kept the export, {report.export}"))
+        line(console, f"kept the export, {report.export}")
     line(console, _closing(report))
 
 
@@ -126,24 +127,24 @@ def _stretches(console: Console, stretches: Sequence[Stretch], verbose: bool) ->
 def _interface(console: Console, changes: Sequence[InterfaceChange]) -> None:
     for change in changes:
         shapes = f"{format_shape(change.before)}, is now {format_shape(change.after)}"
-        line(console, Text(f"the interface changes (--io-layout nchw): {change.kind} {change.name!r} was {shapes}"))
+        line(console, f"the interface changes (--io-layout nchw): {change.kind} {change.name!r} was {shapes}")
 
 
 def _headline(console: Console, model: str, plan: PlanSummary) -> None:
     found, become = plan.found, len(plan.layers)
     if not found:
-        line(console, Text(f"{model}: no fully connected layer"))
+        line(console, f"{model}: no fully connected layer")
         return
     layers = "layer" if found == 1 else "layers"
     verb = "becomes a convolution" if become == 1 else "become convolutions"
-    line(console, Text(f"{model}: {found} fully connected {layers}, {become} {verb}"))
+    line(console, f"{model}: {found} fully connected {layers}, {become} {verb}")
 
 
 def _plan(console: Console, plan: PlanSummary, verbose: bool) -> None:
     if plan.layers:
         rows = table("layer", "was", "in", "out", "positions", "params", "MACs", "becomes", "reads", "writes")
         for layer in plan.layers if verbose else plan.layers[:_LISTED_ROWS]:
-            rows.add_row(*_layer_row(layer))
+            rows.add_row(*map(printable, _layer_row(layer)))
         console.print(rows)
         if not verbose and len(plan.layers) > _LISTED_ROWS:
             line(console, f"  ... and {len(plan.layers) - _LISTED_ROWS} more (-v lists all)")
@@ -187,47 +188,49 @@ def _skips(console: Console, title: str, skips: Sequence[SkipSummary]) -> None:
         return
     rows = table(title, "op", "why", "code")
     for skip in skips:
-        rows.add_row(skip.name, skip.op_type, skip.sentence, skip.code)
+        rows.add_row(*map(printable, (skip.name, skip.op_type, skip.sentence, skip.code)))
     console.print(rows)
     for code, advice in dict.fromkeys((skip.code, skip.advice) for skip in skips):
-        line(console, Text(f"  {code}: {advice}"))
+        line(console, f"  {code}: {advice}")
 
 
 def _count_others(console: Console, skips: Sequence[SkipSummary]) -> None:
     """One line for each reason why nodes only look like layers; a transformer has many of them."""
     for (rule, op_type), count in Counter((s.rule, s.op_type) for s in skips).items():
-        line(console, Text(f"not a layer: {count} {op_type}: {rule} (-v lists them)"))
+        line(console, f"not a layer: {count} {op_type}: {rule} (-v lists them)")
 
 
 def _closing(report: ConversionReport) -> Text:
     if report.status == "written":
         checked = "" if report.verification else ", UNVERIFIED (--no-verify)"
         data = "" if report.data is None else f" with its weights in {report.data}"
-        return Text(
+        return plain(
             f"wrote {report.output}{data}{checked}", style="bold green" if report.verification else "bold yellow"
         )
     if report.status == "planned":
-        return Text("dry run: nothing written")
+        return plain("dry run: nothing written")
     if report.status == "layers left":
-        return Text("--strict: a fully connected layer would be left; nothing written", style="bold red")
+        return plain("--strict: a fully connected layer would be left; nothing written", style="bold red")
     if report.status == "would be written":
-        return Text("the converted model agrees by these tolerances: convert again with them to have it written")
+        return plain("the converted model agrees by these tolerances: convert again with them to have it written")
     if report.status == "different" and report.output is not None:
-        return Text(f"the converted model does not agree by these tolerances; {report.output} was written", "bold red")
+        return plain(f"the converted model does not agree by these tolerances; {report.output} was written", "bold red")
     if report.status == "different":
-        kept = _kept(report)
         if report.verification is not None and report.verification.agrees:
             text = "the exported ONNX does not agree with PyTorch; that is the export, not the rewrite: nothing written"
-            return Text(text, style="bold red")
-        return Text(f"the converted model does not agree with the original: nothing written{kept}", style="bold red")
+            return plain(text, style="bold red")
+        return Text("\n").join(plain(part, style="bold red") for part in _kept(report))
     copied = f"; wrote an unchanged copy, {report.output}" if report.output else ""
-    return Text(f"nothing to convert{copied}")
+    return plain(f"nothing to convert{copied}")
 
 
-def _kept(report: ConversionReport) -> str:
-    """Where a result that failed is, and how to find the layer that is wrong."""
+def _kept(report: ConversionReport) -> tuple[str, ...]:
+    """That nothing was written, where a result that failed is, and on a line of its own how to find the wrong layer."""
+    different = "the converted model does not agree with the original: nothing written"
     if report.failed is None:
-        return " (--keep-failed keeps it; `fc2conv verify --per-layer` then says which layer diverges first)"
+        return (
+            f"{different} (--keep-failed keeps it; `fc2conv verify --per-layer` then says which layer diverges first)",
+        )
     command = shlex.join(["fc2conv", "verify", str(report.model), str(report.failed), "--per-layer"])
     data = "" if report.data is None else f" with its weights in {report.data}"
-    return f"; kept as {report.failed}{data}\nwhich layer diverges first: {command}"
+    return f"{different}; kept as {report.failed}{data}", f"which layer diverges first: {command}"

@@ -88,7 +88,9 @@ def _lines(report: ErrorReport) -> str:
 
 
 def _text(report: ErrorReport) -> str:
-    return f"fc2conv {report.command}: no result\n{_lines(report)}\n"
+    from fc2conv_cli.reports.printable import printable_lines
+
+    return f"fc2conv {report.command}: no result\n{printable_lines(_lines(report))}\n"
 
 
 def _json(report: ErrorReport) -> str:
@@ -104,14 +106,15 @@ def _json(report: ErrorReport) -> str:
 def _markdown(report: ErrorReport) -> str:
     from fc2conv_cli.reports.markdown_text import escaped
 
-    hint = f"\n\n{escaped(report.hint)}" if report.hint else ""
-    return f"### ❌ fc2conv {report.command}: no result\n\n{escaped(report.message)}{hint}\n"
+    said = (" ".join(map(escaped, part.split("\n"))) for part in (report.message, report.hint) if part)
+    return "\n\n".join((f"### ❌ fc2conv {report.command}: no result", *said)) + "\n"
 
 
 def _github(report: ErrorReport) -> str:
+    from fc2conv_cli.reports.printable import printable_lines
     from fc2conv_cli.reports.workflow_commands import command
 
-    return command("error", _lines(report), title=f"fc2conv {report.command}: no result") + "\n"
+    return command("error", printable_lines(_lines(report)), title=f"fc2conv {report.command}: no result") + "\n"
 
 
 def _junit(report: ErrorReport) -> str:

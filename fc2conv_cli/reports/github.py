@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fc2conv_cli.errors import OutputFileError
 from fc2conv_cli.reports import words
 from fc2conv_cli.reports.cases import Case, Report, cases, comparisons, headline, passed
 from fc2conv_cli.reports.markdown_report import render as render_markdown
+from fc2conv_cli.reports.printable import printable
 from fc2conv_cli.reports.workflow_commands import command
 from fc2conv_cli.verification.report import VerifyReport
 
@@ -19,7 +20,7 @@ def render(report: Report) -> str:
     said = [headline(report), *(words.ran(compared) for compared in comparisons(report).values())]
     if isinstance(report, VerifyReport):
         said += [line for line in (words.what_would_pass(report), words.which_layer(report)) if line]
-    whole = command("notice" if passed(report) else "error", "\n".join(said), title="fc2conv")
+    whole = _command("notice" if passed(report) else "error", said, "fc2conv")
     return "".join(f"{line}\n" for line in (*lines, whole))
 
 
@@ -47,7 +48,12 @@ def _telling(report: Report) -> Iterator[Case]:
 
 def _annotation(case: Case) -> str:
     kind = "error" if case.outcome == "failed" else "warning" if case.accepted else "notice"
-    return command(kind, "\n".join((case.message, *case.details)), title=f"fc2conv: {case.suite}, {case.name}")
+    return _command(kind, (case.message, *case.details), f"fc2conv: {case.suite}, {case.name}")
+
+
+def _command(kind: str, lines: Iterable[str], title: str) -> str:
+    """A command of lines that stay lines: the runner writes what it unescapes into the log."""
+    return command(kind, "\n".join(map(printable, lines)), title=printable(title))
 
 
 def _first_layer(report: Report) -> Iterator[str]:
@@ -55,4 +61,4 @@ def _first_layer(report: Report) -> Iterator[str]:
     for compared in comparisons(report).values():
         if compared.per_layer is not None and (first := compared.per_layer.first) is not None:
             kind = "warning" if compared.agrees else "error"
-            yield command(kind, "\n".join(words.by_layer(compared)), title=f"fc2conv: layer, {first.name}")
+            yield _command(kind, words.by_layer(compared), f"fc2conv: layer, {first.name}")

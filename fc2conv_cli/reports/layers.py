@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.text import Text
 
 from fc2conv_cli.reports.columns import Columns
-from fc2conv_cli.reports.lines import line, notes
+from fc2conv_cli.reports.lines import line, notes, plain
+from fc2conv_cli.reports.printable import printable
 from fc2conv_cli.reports.words import first_layer, number
 from fc2conv_cli.verification.layer_report import LayerReport, LayersReport
 from fc2conv_cli.verification.metrics import Deviation
@@ -70,7 +71,7 @@ def _table(rows: Sequence[LayerReport], report: LayersReport, width: int) -> Col
     for row in rows:
         cells = [row.name, row.spelling, row.becomes, *([] if named else [_shape(row.reads)]), _shape(row.writes)]
         figures = [cell for kind in kinds for cell in _figures(getattr(row, kind))[: 1 if narrow else 2]]
-        table.add_row(*cells, row.dtype, *figures, _verdict(row))
+        table.add_row(*map(printable, (*cells, row.dtype, *figures)), _verdict(row))
     return table
 
 
@@ -90,7 +91,7 @@ _STYLES = {"DIVERGES": "bold red", "inherited": "red", "rounding": "yellow", "sa
 
 def _verdict(row: LayerReport) -> Text:
     said = verdict(row)
-    return Text(said, style=_STYLES.get(said, ""))
+    return plain(said, style=_STYLES.get(said, ""))
 
 
 def _figures(deviation: Deviation | None) -> tuple[str, str]:
@@ -107,19 +108,19 @@ def _plot(console: Console, rows: Sequence[LayerReport]) -> None:
     if not shown:
         return
     low, high = _scale(shown)
-    width = max(len(row.name) for row in shown)
+    width = max(len(printable(row.name)) for row in shown)
     mark = "█" if console.is_terminal else "#"
     line(console, f"deviation / max |ref|, log scale from 1e{low:+03d} to 1e{high:+03d}; | is what is allowed")
     for row in shown:
-        name = row.name
+        name = printable(row.name)
         for kind, deviation in (("entire", row.entire), ("single", row.single)):
             if deviation is None:
                 continue
             bar = _bar(_length(deviation.max_relative, low, high), _length(_allowed(row, deviation), low, high), mark)
             excused = deviation.passed or (deviation is row.entire and row.is_rounding)
             style = "" if excused else "red"
-            text = Text(f"{name:{width}}  {kind}  ") + Text(bar, style=style)
-            line(console, text + Text(f"  {number(deviation.max_relative)}"))
+            text = plain(f"{name:{width}}  {kind}  ") + plain(bar, style=style)
+            line(console, text + plain(f"  {number(deviation.max_relative)}"))
             name = ""
 
 

@@ -8,20 +8,26 @@ from rich.console import Console
 from rich.text import Text
 
 from fc2conv_cli.reports.columns import Columns
+from fc2conv_cli.reports.printable import printable
 
 _NUMBERS = {"in", "out", "params", "MACs", "max |delta|", "/ max |ref|", "allowed", "original", "converted"}
 """Columns that are aligned to the right."""
 
 
+def plain(text: str, style: str = "") -> Text:
+    """Text as it is, without markup; what does not print is escaped."""
+    return Text(printable(text), style=style)
+
+
 def line(console: Console, text: Text | str, style: str = "") -> None:
     """A line that the terminal may wrap but we do not, so that it can be searched for; nothing if it is empty."""
     if text:
-        console.print(text if isinstance(text, Text) else Text(text, style=style), soft_wrap=True)
+        console.print(text if isinstance(text, Text) else plain(text, style), soft_wrap=True)
 
 
 def lines(console: Console, said: Iterable[str]) -> None:
     """Lines all at once: one by one, thousands take Rich five times as long."""
-    line(console, "\n".join(said))
+    line(console, Text("\n".join(map(printable, said))))
 
 
 def notes(console: Console, said: Iterable[str]) -> None:

@@ -53,6 +53,6 @@ def refuse_ranges(ranges: Mapping[str, Range], runs_with: Callable[[Mapping[str,
     if not ranges or not runs_with({}):
         return
     alone = [name for name in ranges if runs_with({other: r for other, r in ranges.items() if other != name})]
-    given = [f"{name}:{ranges[name].low:g}..{ranges[name].high:g}" for name in alone[:1] or ranges]
+    given = [f"{name}:{ranges[name]}" for name in alone[:1] or ranges]
     problem = f"--range {', '.join(given)}: the original does not take these values: {why}"
     raise UsageError(problem, hint="Give a range that it takes.")

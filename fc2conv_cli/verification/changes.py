@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fc2conv_cli.verification.fills import fills
+
 Array = npt.NDArray[Any]
 _Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 
@@ -21,7 +23,7 @@ class Changes:
     Attributes:
         first: For each shape: the output of the first run, and what went in.
         largest: The largest difference from it.
-        magnitude: The largest value.
+        magnitude: The largest value, but for fill values.
         repeated: Whether there were two runs of one shape, on inputs that differ.
     """
 
@@ -62,7 +64,7 @@ def _largest(array: Array) -> float:
     if array.dtype.kind in "SUO" or not array.size:
         return 0.0
     values = np.abs(array.astype(np.float64))
-    finite = values[np.isfinite(values)]
+    finite = values[np.isfinite(values) & ~fills(array)]
     return float(finite.max()) if finite.size else 0.0
 
 

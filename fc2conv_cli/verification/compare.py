@@ -12,15 +12,18 @@ from fc2conv_cli.errors import UnrunnableModelError, UsageError
 from fc2conv_cli.frontends.onnx_file import load
 from fc2conv_cli.timing import Stopwatch
 from fc2conv_cli.verification.adapted import adapted
+from fc2conv_cli.verification.choices import Choices
 from fc2conv_cli.verification.cost import Cost
 from fc2conv_cli.verification.declared import contradicted, declared_outputs
 from fc2conv_cli.verification.facts import Facts, facts_of
 from fc2conv_cli.verification.gathered import Gathered
 from fc2conv_cli.verification.inputs import dims_of, dynamic_dims
+from fc2conv_cli.verification.instrument import Instrumented, in_onnxruntime, in_reference
 from fc2conv_cli.verification.interface import compare_inputs, compare_outputs, shape_text
+from fc2conv_cli.verification.outcome import Outcome, sizes_text
 from fc2conv_cli.verification.report import OutputReport, VerifyReport
 from fc2conv_cli.verification.runner import Model, RunError, Runner, warm_up
-from fc2conv_cli.verification.runs import Comparison, Names, Outcome, Run, Runs, sizes_text
+from fc2conv_cli.verification.runs import Comparison, Names, Run, Runs
 from fc2conv_cli.verification.settings import Settings
 from fc2conv_cli.verification.turns import Room, room_for
 
@@ -259,7 +262,8 @@ def _compare_in(room: Room, engine: _Engine, pair: _Pair, settings: Settings) ->
         gathered[name].failures.extend(failures)
     if not outcome.failures and not any(each.values()):
         outcome = Comparison(
-            reference, candidate, settings, facts, gathered, pair.names, dims, runs, pair.watch
+            *(reference, candidate, settings, facts, gathered, pair.names, dims, runs, pair.watch),
+            _choices(room, engine, pair.source),
         ).run_all()
         outcome = replace(outcome, said=noted if pair.names is _EXPORT else (*noted, *outcome.said))
         if candidate is measured and isinstance(pair.source, Path):
@@ -269,6 +273,14 @@ def _compare_in(room: Room, engine: _Engine, pair: _Pair, settings: Settings) ->
             problem = f"{pair.engine_name(engine)} cannot run it{f' at {sizes_text(sizes)}' if dims else ''}: {why}"
             raise UnrunnableModelError(pair.original, problem, hint=f"{_FEED} {_UNVERIFIED}")
     return _report(engine, pair, settings, outcome, gathered, (original.cost, measured.cost))
+
+
+def _choices(room: Room, engine: _Engine, source: Path | Model) -> Choices | None:
+    """What the original chooses from, of its file: loaded only where it matters."""
+    if not isinstance(source, Path):
+        return None
+    make = in_onnxruntime if engine is _ONNXRUNTIME else in_reference
+    return Choices(lambda: Instrumented(source), lambda model, names: room.load(lambda: model.tapped(make, names)))
 
 
 def _check_declared(pair: _Pair, gathered: Mapping[str, Gathered]) -> None:

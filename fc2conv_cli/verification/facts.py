@@ -17,6 +17,7 @@ from fc2conv_cli.records import node_label
 from fc2conv_cli.shapes import Shapes, infer
 from fc2conv_cli.verification.declared import Shape, declared_outputs
 from fc2conv_cli.verification.index_ranges import IndexRanges
+from fc2conv_cli.verification.overrides import Ends, default_ranges
 
 _RANDOM = frozenset(
     {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"}
@@ -52,6 +53,7 @@ class Facts:
         sums_integers: Whether it has a kernel that sums integers, which may saturate in onnxruntime.
         chosen: Outputs that depend on which of several values is the largest: as integers they are no numbers.
         declared: The shapes that its file gives its outputs.
+        default_ranges: Of the floats that a caller may override: what their defaults lie between.
         seeded: Whether it draws random numbers from a seed: what it gives depends on how often it ran before.
     """
 
@@ -68,6 +70,7 @@ class Facts:
     sums_integers: bool = False
     seeded: bool = False
     declared: Mapping[str, Shape | None] = field(default_factory=dict)
+    default_ranges: Mapping[str, Ends] = field(default_factory=dict)
 
 
 def facts_of(path: Path) -> Facts:
@@ -83,7 +86,7 @@ def facts_of(path: Path) -> Facts:
     random, quantized = _random_node(model), _is_quantized(model)
     sums = any(_does(node, _SUMS_INTEGERS) for graph in all_graphs(model) for node in graph)
     names = _table_names(model, ranges, tables)
-    more = _chosen(model), names, sums, _is_seeded(model), declared_outputs(model)
+    more = _chosen(model), names, sums, _is_seeded(model), declared_outputs(model), default_ranges(model)
     return Facts(tables, masks, called, lengths, unranked, random, coarsest, quantized, *more)
 
 

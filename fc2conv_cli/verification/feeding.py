@@ -22,6 +22,10 @@ class Range(NamedTuple):
     low: float
     high: float
 
+    def __str__(self) -> str:
+        """As it is given; an int is told in full, since a float of its size need not be the same number."""
+        return "..".join(str(bound) if isinstance(bound, int) else f"{bound:g}" for bound in (self.low, self.high))
+
 
 @dataclass(frozen=True)
 class Feeding:
@@ -81,8 +85,8 @@ def parse_ranges(texts: Sequence[str]) -> dict[str, Range]:
     for text in texts:
         name, _, bounds = text.rpartition(":")
         try:
-            low, high = map(float, bounds.split(".."))
-        except ValueError:
+            low, high = map(_bound, bounds.split(".."))
+        except (ValueError, OverflowError):
             low = high = math.nan
         if not name or not (math.isfinite(low) and math.isfinite(high)):
             raise UsageError(f"--range {text!r} cannot be read", hint="For example --range ids:0..511 or x:-1..1.")
@@ -92,3 +96,12 @@ def parse_ranges(texts: Sequence[str]) -> dict[str, Range]:
             raise UsageError(f"--range names {name!r} twice", hint="Give each input once.")
         found[name] = Range(low, high)
     return found
+
+
+def _bound(text: str) -> float:
+    """An int if it is one: a float would round those beyond 2**53."""
+    number = float(text)
+    try:
+        return int(text) if math.isfinite(number) else number
+    except ValueError:
+        return number

@@ -17,6 +17,7 @@ from fc2conv_cli.verification.metrics import NOISE_FACTOR, Deviation, Tolerance,
 from fc2conv_cli.verification.noise import Movements, noise_floor, times_noise
 from fc2conv_cli.verification.report import OutputReport, within_atol
 from fc2conv_cli.verification.runner import Port
+from fc2conv_cli.verification.saturation import Saturation
 from fc2conv_cli.verification.settings import OutputTolerance
 from fc2conv_cli.verification.ties import Tie, overflows, tie_of
 
@@ -67,10 +68,12 @@ class Gathered:
     elements: int = 0
     changes: Changes = field(default_factory=Changes)
     sums: Sums = field(default_factory=Sums)
+    saturation: Saturation = field(default_factory=Saturation)
     noise: float | None = None
     movable: bool = False
     inside: float | None = None
     outside: float | None = None
+    chosen_as_well: int = 0
     overflows: int = 0
     finite_there: float = 0.0
     farthest: tuple[float, Mapping[str, Array]] | None = None
@@ -94,6 +97,10 @@ class Gathered:
         notes = [f"{what} in both models at {_percent(share)} of the places" for what, share in odd if share]
         if self.dtype in ("float32", "float64") and self.coarsest_float not in (self.dtype, "float64"):
             notes.append(f"held to what {self.coarsest_float} is worth, since the model computes in that above it")
+        if self.chosen_as_well:
+            notes.append(
+                f"chooses another of what the original ties on, but for noise, at {self.chosen_as_well} places"
+            )
         if self.overflows:
             notes.append(
                 f"infinite in one model only, where the other has up to {self.finite_there:.3g}, at {self.overflows} "
@@ -102,20 +109,24 @@ class Gathered:
             )
         if self.outside is not None and not self.movable:
             notes.append("its noise is not known: no float goes in, the original refuses moved ones, or it is random")
-        if self.worst is not None and not self.finite:
-            notes.append("no finite value was compared, so this shows nothing")
-        elif self.elements and self.largest == 0 and self.sums.count:
-            notes.append("all values are 0, so this shows nothing")
-        elif self.elements > 2 and 0 < len(self.integers) <= _FEW_VALUES:
+        more = (self._note_little(), self._note_loose())
+        return (*self.said, *notes, *(note for note in more if note is not None))
+
+    def _note_little(self) -> str | None:
+        """Why its values show little, whatever the two models make of them."""
+        if self.worst is None or self.tolerance is None:
+            return None
+        if not self.finite:
+            return "no finite value was compared, so this shows nothing"
+        if self.elements and self.largest == 0 and self.sums.count and not self.sums.ours:
+            return "all values are 0, so this shows nothing"
+        if self.elements > 2 and 0 < len(self.integers) <= _FEW_VALUES:
             listed = " or ".join(map(str, sorted(self.integers)))
-            notes.append(f"every value of every run is {listed}, so this shows little")
-        elif self.tolerance is not None and (little := within_atol(self.largest, self.tolerance.atol)):
-            notes.append(little)
-        elif self.tolerance is not None and (idle := self.changes.note(self.tolerance.atol, self.tolerance.rtol)):
-            notes.append(idle)
-        if (loose := self._note_loose()) is not None:
-            notes.append(loose)
-        return (*self.said, *notes)
+            return f"every value of every run is {listed}, so this shows little"
+        if little := within_atol(self.largest, self.tolerance.atol):
+            return little
+        idle = self.changes.note(self.tolerance.atol, self.tolerance.rtol)
+        return idle or (self.saturation.note if self.changes.repeated else None)
 
     def _note_loose(self) -> str | None:
         """A tolerance that one large value makes so wide that a fault of the others fits in."""
@@ -177,6 +188,7 @@ class Gathered:
             times = times_noise(*values, movement, self.tolerance)
             if found.outside:
                 times = self._unexplained(values, times, steps)
+                self.movable = self.movable or math.isfinite(times)
         if found.outside:
             self.outside = max(self.outside or 0.0, math.inf if times is None else times)
         elif times is not None:
@@ -241,6 +253,8 @@ class Gathered:
         self.nans, self.infinities = max(self.nans, deviation.nans), max(self.infinities, deviation.infinities)
         if ours.dtype.kind in "iub" or "float" in self.dtype:
             self.sums.add(ours, theirs)
+        if ours.dtype.kind in "iu" or "float" in self.dtype:
+            self.saturation.add(ours, tolerance_for(self.dtype, coarsest_float=self.coarsest_float))
         return deviation
 
     def _fail(self, failure: str) -> Compared:

@@ -315,10 +315,12 @@ def _within(
         if not float(info.min) <= bounds.low <= bounds.high <= float(info.max):
             raise _beyond(bounds, dtype)
         share = rng.random(shape)
-        return np.asarray(bounds.low * (1 - share) + bounds.high * share).astype(dtype)  # no width: it may overflow
+        return np.asarray(float(bounds.low) * (1 - share) + float(bounds.high) * share).astype(
+            dtype
+        )  # no width: it may overflow
     whole = (0, 1) if dtype.kind == "b" else (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
     if not (float(bounds.low).is_integer() and float(bounds.high).is_integer()):
-        problem = f"--range {bounds.low:g}..{bounds.high:g} is for an input of {dtype.name}, and not whole"
+        problem = f"--range {bounds} is for an input of {dtype.name}, and not whole"
         raise UsageError(problem, hint="Give whole numbers, as ids:0..511.")
     low, high = int(bounds.low), int(bounds.high)
     if not whole[0] <= low <= high <= whole[1]:
@@ -332,7 +334,7 @@ def _integers(low: int, high: int, shape: Sequence[int], rng: np.random.Generato
 
 
 def _beyond(bounds: Range, dtype: np.dtype[Any]) -> UsageError:
-    problem = f"--range {bounds.low:g}..{bounds.high:g} holds no values of {dtype.name}, or some that it does not have"
+    problem = f"--range {bounds} holds no values of {dtype.name}, or some that it does not have"
     return UsageError(problem, hint="Give bounds that the type of the input has, whole ones for integers.")
 
 
@@ -372,27 +374,6 @@ def guesses(ports: Sequence[Port], recipe: Recipe) -> tuple[str, ...]:
         elif not (first and (port.name in recipe.tables or dtype.itemsize == 1)):
             said.append(f"input {port.name!r} is drawn from {low}..{high}; {other}")
     return tuple(said)
-
-
-_SPREADS = (1.0, 4.0, 0.25, 16.0)
-"""Factors on the floats of one sample after the other: quantised values saturate at some and round to 0 at others."""
-
-
-def spread_out(feeds: Mapping[str, Array], k: int, besides: Collection[str] = ()) -> dict[str, Array]:
-    """The inputs of sample `k`, floats made larger or smaller by turns, `besides` those of these names."""
-    factor = _SPREADS[k % len(_SPREADS)]
-    return {
-        name: np.asarray(array * np.asarray(factor, array.dtype))
-        if "float" in array.dtype.name and name not in besides
-        else array
-        for name, array in feeds.items()
-    }
-
-
-def replacements(ports: Sequence[Port], sizes: Sizes, seed: Sequence[int]) -> dict[str, Array]:
-    """Values to override float initializers with: 0.5 to 1.5, so that variances stay positive."""
-    rng = np.random.default_rng(list(seed))
-    return {p.name: np.asarray(rng.uniform(0.5, 1.5, _shape(p, sizes))).astype(np.dtype(p.dtype)) for p in ports}
 
 
 def _dim_name(port: Port, axis: int, dim: str | None) -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from fc2conv_cli.verification.fills import magnitudes
+
 Array = npt.NDArray[np.generic]
 
 _DEFAULTS: dict[str, tuple[float, float]] = {
@@ -75,7 +77,7 @@ class Deviation:
     Attributes:
         max_abs: Largest absolute difference; infinite where only one side is finite or the values are unequal
             without a difference (strings).
-        max_reference: Largest magnitude in the finite part of the reference.
+        max_reference: Largest magnitude in the finite part of the reference, without fill values that both have.
         index: Where the largest difference is (elementwise: the largest multiple of what is allowed there); None when
             both are equal.
         reference: The value of the original there.
@@ -139,10 +141,9 @@ def compare(reference: Array, converted: Array, tolerance: Tolerance) -> Deviati
     if reference.dtype.kind in "iu" and reference.dtype.itemsize == 8:
         # float64 does not tell neighbouring large integers apart
         delta = np.where((reference != converted) & (delta == 0), 1.0, delta)
-    finite = np.abs(ours[np.isfinite(ours)])
-    max_reference = float(finite.max()) if finite.size else 0.0
+    magnitude = magnitudes(reference, converted)
+    max_reference = float(magnitude.max(initial=0.0))
     max_abs = float(delta.max()) if delta.size else 0.0
-    magnitude = np.abs(np.where(np.isfinite(ours), ours, 0.0))
     index = None
     if max_abs > 0:
         size = _share(delta, magnitude, tolerance) if tolerance.elementwise else delta

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from fc2conv_cli.verification.fills import magnitudes
 from fc2conv_cli.verification.metrics import Tolerance
 from fc2conv_cli.verification.runner import Model, RunError
 
@@ -97,7 +98,7 @@ def times_noise(reference: Array, converted: Array, movement: Floats | None, tol
         return None
     delta = _difference(reference, converted)
     whole = _ratio(float(delta.max(initial=0.0)), float(movement.max(initial=0.0)))
-    magnitude = np.abs(np.nan_to_num(np.asarray(reference, np.float64), nan=0.0, posinf=0.0, neginf=0.0))
+    magnitude = magnitudes(reference, converted)
     outside = delta > tolerance.allowed(magnitude)
     if not outside.any():
         return whole

@@ -15,6 +15,7 @@ from fc2conv_cli.errors import InvalidInputsError
 from fc2conv_cli.timing import Stopwatch
 from fc2conv_cli.verification.asked_for import refuse_ranges, refuse_sizes
 from fc2conv_cli.verification.changes import digest
+from fc2conv_cli.verification.choices import Choices
 from fc2conv_cli.verification.facts import Facts
 from fc2conv_cli.verification.feeding import Feeding, Range
 from fc2conv_cli.verification.gathered import Compared, Gathered
@@ -31,16 +32,18 @@ from fc2conv_cli.verification.inputs import (
     larger_cases,
     odd_cases,
     refuse_too_large,
-    replacements,
     sample,
-    spread_out,
     usual_cases,
 )
 from fc2conv_cli.verification.noise import movements
+from fc2conv_cli.verification.outcome import Outcome, sizes_text
+from fc2conv_cli.verification.overrides import overrides, unvaried
 from fc2conv_cli.verification.rows import unread
 from fc2conv_cli.verification.runner import Model, Port, RunError
+from fc2conv_cli.verification.saturation import SMALLER
+from fc2conv_cli.verification.scaling import scaled, spread_out
 from fc2conv_cli.verification.settings import Settings
-from fc2conv_cli.verification.ties import steps_that_explain
+from fc2conv_cli.verification.ties import Tie, steps_that_explain
 
 _MORE_IF_QUANTIZED = 4
 """Times as many samples for a quantised model: it rounds most of what a wrong weight does away, in most runs."""
@@ -55,50 +58,6 @@ class Names(NamedTuple):
 
     reference: str
     candidate: str
-
-
-@dataclass
-class Outcome:
-    """What the runs as a whole came to.
-
-    Attributes:
-        cases: The sizes that ran.
-        runs: Number of runs that were compared.
-        failures: What is wrong with the candidate as a whole.
-        refusals: Sizes that the reference refuses, and why.
-        said: What is to be said besides.
-        differs: Whether the last sample did.
-        read: The values of each input that looks something up.
-    """
-
-    cases: list[Sizes] = field(default_factory=list)
-    runs: int = 0
-    failures: list[str] = field(default_factory=list)
-    refusals: list[tuple[Sizes, str]] = field(default_factory=list)
-    said: tuple[str, ...] = ()
-    differs: bool = False
-    read: dict[str, set[int]] = field(default_factory=dict)
-
-    def add(self, other: Outcome) -> None:
-        """Take in more runs; what they refused does not matter."""
-        self.cases.extend(other.cases)
-        self.runs += other.runs
-        self.failures.extend(other.failures)
-        self.said = tuple(dict.fromkeys((*self.said, *other.said)))
-        for name, values in other.read.items():
-            self.read.setdefault(name, set()).update(values)
-
-    @property
-    def ran(self) -> bool:
-        """Whether there is a result."""
-        return bool(self.runs or self.failures)
-
-    def notes_on(self, reference: str) -> tuple[str, ...]:
-        """What was said before, and one note for all sizes that the reference itself refuses."""
-        if not self.refusals:
-            return self.said
-        sizes = "; ".join(sizes_text(sizes) or "any" for sizes, _ in self.refusals)
-        return (*self.said, f"{reference} itself does not run at {sizes}: {self.refusals[0][1]}")
 
 
 @dataclass(frozen=True)
@@ -152,6 +111,7 @@ class Comparison:
         dims: The sizes that the user wants a dim to take.
         runs: Which samples.
         watch: Told how far it is.
+        choices: What the reference chooses indices from, if its file tells.
     """
 
     reference: Model
@@ -163,6 +123,7 @@ class Comparison:
     dims: Mapping[str, Sequence[int]]
     runs: Runs
     watch: Stopwatch = field(default_factory=Stopwatch)
+    choices: Choices | None = None
 
     def run_all(self) -> Outcome:
         """Run everything; what numpy would warn of on stderr (overflows, NaN) is measured, and stands in the report."""
@@ -170,7 +131,9 @@ class Comparison:
             outcome = self._run_all()
         names, drawn = self.facts.table_names, self.settings.feeding.data is None
         advice = "; a larger --samples reads more" if drawn else ""
-        outcome.said = (*outcome.said, *unread(outcome.read, self.facts.tables, names, advice))
+        theirs = {port.name for port in self.candidate.overridable}
+        fixed = unvaried(self.reference.overridable, theirs, outcome.varied)
+        outcome.said = (*outcome.said, *fixed, *unread(outcome.read, self.facts.tables, names, advice))
         return outcome
 
     def _run_all(self) -> Outcome:
@@ -213,9 +176,12 @@ class Comparison:
             shapes = tuple(array.shape for array in given.feeds.values())
             where, first = f" on {given.label}", shapes not in seen
             seen.add(shapes)
-            if not self._run_once(given.feeds, {}, outcome, where=where, noise=first) and outcome.refusals:
+            ran = self._run_once(given.feeds, {}, outcome, where=where, noise=first)
+            if not ran and outcome.refusals:
                 problem = f"{self.names.reference} does not run on {given.label}: {outcome.refusals[0][1]}"
                 raise InvalidInputsError(path, problem, hint="Give inputs that it takes.")
+            if ran and first:
+                self._run_overridden(given.feeds, {}, outcome, where)
         return outcome
 
     def _run_odd(self, sizes: Sizes, cases: Sequence[Sizes], number: int, limit: int) -> Outcome:
@@ -273,7 +239,22 @@ class Comparison:
                     self.runs.differs(sizes, k)
                     if self.runs.settled:
                         return outcome
+            if outcome.cases and outcome.cases[-1] is sizes:
+                self._run_smaller(feeds, sizes, outcome)
         return outcome
+
+    def _run_smaller(self, feeds: Mapping[str, Array], sizes: Sizes, outcome: Outcome) -> None:
+        """Once more with smaller floats, as long as outputs sit on their bounds; no matter if the original refuses."""
+        feeding = self.settings.feeding
+        if self.facts.quantized or feeding.distribution != "normal":  # the one has been spread out, the other is asked
+            return
+        if not any("float" in array.dtype.name for name, array in feeds.items() if name not in feeding.ranges):
+            return
+        for factor in () if outcome.stuck else SMALLER:
+            if not any(one.saturation.hides for one in self.gathered.values()):
+                return
+            self._run_once(scaled(feeds, factor, feeding.ranges), sizes, outcome, optional=True)
+        outcome.stuck = True
 
     def _refuse_ranges(self, recipe: Recipe, draw: Callable[[Recipe], Mapping[str, Array]], why: str) -> None:
         def runs_with(ranges: Mapping[str, Range]) -> bool:
@@ -285,14 +266,16 @@ class Comparison:
 
         refuse_ranges(recipe.ranges, runs_with, why)
 
-    def _run_overridden(self, feeds: Mapping[str, Array], sizes: Sizes, outcome: Outcome) -> None:
+    def _run_overridden(self, feeds: Mapping[str, Array], sizes: Sizes, outcome: Outcome, where: str = "") -> None:
         """Once more with other values for the floats that a caller may override; no matter if the original refuses."""
         theirs = {port.name for port in self.candidate.overridable}
-        ours = (p for p in self.reference.overridable if p.name in theirs and "float" in (p.dtype or ""))
-        ports = [p for p in ours if p.shape is not None and all(isinstance(dim, int) for dim in p.shape)]
-        if ports:
-            defaults = replacements(ports, sizes, (self.settings.seed,))
-            self._run_once({**feeds, **defaults}, sizes, outcome, optional=True)
+        ports = [port for port in self.reference.overridable if port.name in theirs]
+        tried = overrides(ports, self.facts.default_ranges, (self.settings.seed,))
+        for values in tried:
+            if self._run_once({**feeds, **values}, sizes, outcome, where=where, optional=True):
+                outcome.varied.update(values)
+            if outcome.failures or outcome.varied.issuperset(tried[0]):
+                return
 
     def _run_once(
         self,
@@ -345,9 +328,18 @@ class Comparison:
         moves = None if self.facts.seeded else movements(self.reference, feeds, expected)
         outside = [name for name, one in found.items() if one.outside and not self.facts.seeded]
         ties = {name: self.gathered[name].tie(expected[name], actual[name]) for name in outside}
-        steps = steps_that_explain(self.reference, feeds, {name: tie for name, tie in ties.items() if tie is not None})
+        asked = {name: self._settled(tie, name, feeds) for name, tie in ties.items() if tie is not None}
+        steps = steps_that_explain(self.reference, feeds, asked)
         for name, one in found.items():
             self.gathered[name].add_noise(moves, one, (expected[name], actual[name]), steps.get(name))
+
+    def _settled(self, tie: Tie, name: str, feeds: Mapping[str, Array]) -> Tie:
+        """Without the places where what was chosen is as good."""
+        if self.choices is None or tie.slack is not None:
+            return tie
+        settled = tie.settled(self.choices.times_noise(feeds, name, (tie.reference, tie.converted)))
+        self.gathered[name].chosen_as_well += settled.chosen_as_well
+        return settled
 
 
 def known_ranks(ports: Sequence[Port], facts: Facts) -> list[Port]:
@@ -359,8 +351,3 @@ def recipe_for(facts: Facts, feeding: Feeding, limit: int) -> Recipe:
     """How the inputs of a model are drawn, integers below a limit where nothing else is known of them."""
     masks = facts.masks, facts.called_masks
     return Recipe(limit, facts.tables, *masks, facts.lengths, feeding.distribution, feeding.ranges)
-
-
-def sizes_text(sizes: Sizes) -> str:
-    """``N=1, S=3``."""
-    return ", ".join(f"{name}={size}" for name, size in sizes.items())

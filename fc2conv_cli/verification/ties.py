@@ -3,7 +3,8 @@
 How far an output moves when the inputs do says little of them: most elements stay where they are, and one that is
 nearly a tie jumps. So the original is asked at the very places where the converted model differs: whether it jumps
 there itself when its inputs move by a little, and as far. If it does so at every such place, the model is
-ill-conditioned there; one place that no movement explains is a difference.
+ill-conditioned there; one place that no movement explains is a difference. Where indices stand for scores that are
+equal, no movement parts them (`choices.py`), and these places count as explained.
 
 How much is a little: the noise of other outputs is the largest movement of all elements, about four times that of a
 typical one, and a deviation may be four times the noise. Here each element is asked on its own, so that inputs may move
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from fc2conv_cli.verification.fills import magnitudes
 from fc2conv_cli.verification.metrics import NOISE_FACTOR, Tolerance
 from fc2conv_cli.verification.noise import moved
 from fc2conv_cli.verification.runner import Model, RunError
@@ -49,6 +51,8 @@ class Tie:
         places: Where that is too far away.
         slack: How far a number may be from those that the original gives; None if it has to be one of them, since what
             lies between two indices of largest elements is no nearer to them.
+        chosen_as_well: Number of other places, where what the converted model chose is as good but for noise.
+        worst_choice: How much worse it is at the worst of those, in multiples of the noise.
         explained: Of those places: where the original does the same when its inputs move.
     """
 
@@ -56,6 +60,8 @@ class Tie:
     converted: Array
     places: Mask
     slack: float | None
+    chosen_as_well: int = 0
+    worst_choice: float = 0.0
     explained: Mask = field(init=False)
     _low: Array = field(init=False)
     _high: Array = field(init=False)
@@ -95,9 +101,20 @@ class Tie:
         self._at_ends += ~moved_ends & np.asarray((ours == self._low) | (ours == self._high))
         self._low, self._high = np.asarray(np.minimum(self._low, ours)), np.asarray(np.maximum(self._high, ours))
 
+    def settled(self, times_noise: npt.NDArray[np.float64]) -> Tie:
+        """The same without the places where what was chosen is as good, but for noise.
+
+        Args:
+            times_noise: How much worse it is at each place, in multiples of the noise.
+        """
+        excused = self.places & (times_noise <= NOISE_FACTOR)
+        worst = max(self.worst_choice, float(times_noise[excused].max(initial=0.0)))
+        chosen = self.chosen_as_well + int(excused.sum())
+        return Tie(self.reference, self.converted, self.places & ~excused, self.slack, chosen, worst)
+
     def fresh(self) -> Tie:
         """The same, with nothing explained."""
-        return Tie(self.reference, self.converted, self.places, self.slack)
+        return Tie(self.reference, self.converted, self.places, self.slack, self.chosen_as_well, self.worst_choice)
 
     @property
     def excuses_nothing(self) -> bool:
@@ -106,8 +123,7 @@ class Tie:
             return False
         low, high = np.asarray(self._low, np.float64), np.asarray(self._high, np.float64)
         span = np.where(np.isfinite(low) & np.isfinite(high), high - low, 0.0)
-        ours = np.asarray(self.reference, np.float64)
-        largest = np.abs(ours[np.isfinite(ours)]).max(initial=0.0)
+        largest = magnitudes(self.reference, self.converted).max(initial=0.0)
         least = 1.0 if self.reference.dtype.kind in "iu" else 0.0  # a step of an integer is never too much
         return bool(span.max(initial=0.0) > max(least, largest))
 
@@ -125,7 +141,7 @@ def tie_of(reference: Array, converted: Array, tolerance: Tolerance, *, ordinal:
         places = np.asarray(reference != converted)
         return Tie(reference, converted, places, 0.0 if ordinal and reference.dtype.kind != "b" else None)
     ours, theirs = (np.asarray(array, np.float64) for array in (reference, converted))
-    allowed = tolerance.allowed(np.abs(np.where(np.isfinite(ours), ours, 0.0)))
+    allowed = tolerance.allowed(magnitudes(reference, converted))
     jumped, unequal = overflows(reference, converted), ~((ours == theirs) | (np.isnan(ours) & np.isnan(theirs)))
     if (unequal & ~jumped & ~(np.isfinite(ours) & np.isfinite(theirs))).any():
         return None  # NaN, or infinities of unlike sign
@@ -151,7 +167,8 @@ def steps_that_explain(model: Model, feeds: Mapping[str, Array], ties: Mapping[s
     Returns:
         Infinite where some place is not explained, or the model refuses moved inputs.
     """
-    left, found = dict(ties), dict.fromkeys(ties, math.inf)
+    found = {name: math.inf if tie.places.any() else max(tie.worst_choice, 1.0) for name, tie in ties.items()}
+    left = {name: tie for name, tie in ties.items() if tie.places.any()}
     for _, again in _moved_runs(model, feeds, (_MOST,), _FIRST_DRAWS) if left else ():
         for name, tie in left.items():
             tie.add(again[name])
@@ -171,7 +188,7 @@ def _explained(
         for name, tie in left.items():
             tie.add(again[name])
             if tie.explained.all():
-                found[name] = math.inf if tie.excuses_nothing else steps / _TYPICAL
+                found[name] = math.inf if tie.excuses_nothing else max(steps / _TYPICAL, tie.worst_choice)
         left = {name: tie for name, tie in left.items() if not tie.explained.all()}
         if not left:
             break

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from samples import NASTY, different, inspected, left, without_an_output, writte
 
 from fc2conv_cli import inspect
 from fc2conv_cli.reports.markdown_report import render
+from fc2conv_cli.reports.printable import printable
 
 
 def cells(text: str) -> list[list[str]]:
@@ -48,7 +48,7 @@ def test_layers_and_their_verdict(tmp_path: Path) -> None:
 @pytest.mark.parametrize("make", [inspected, different])
 def test_no_name_is_markup(tmp_path: Path, make) -> None:  # type: ignore[no-untyped-def]
     row = cells(render(make(tmp_path, name=NASTY)))[1]
-    assert row[0] == re.sub(r"\s+", " ", NASTY).strip()
+    assert row[0] == printable(NASTY)
 
 
 def test_long_tables_are_cut(tmp_path: Path) -> None:

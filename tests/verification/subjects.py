@@ -52,6 +52,31 @@ def _alpha() -> onnx.ModelProto:
     return model([node], [value("x", ["N", 12])], [value("y", ["N", 6])], constants)
 
 
+def _clipped() -> onnx.ModelProto:
+    """An end that most values are beyond: on N(0, 1) all but one in a hundred outputs are -1 or 1."""
+    nodes = [
+        helper.make_node("Gemm", ["x", "w0", "b0"], ["h"], name="first"),
+        helper.make_node("Tanh", ["h"], ["r"]),
+        helper.make_node("Gemm", ["r", "w1", "b1"], ["z"], name="second"),
+        helper.make_node("Clip", ["z", "low", "high"], ["y"]),
+    ]
+    constants = {"w0": random((8, 12)), "b0": random((12,)) / 500}
+    constants |= {"w1": random((12, 10)) * 40, "b1": random((10,)) / 10}
+    constants |= {"low": np.array(-1, np.float32), "high": np.array(1, np.float32)}
+    return model(nodes, [value("x", ["N", 8])], [value("y", ["N", 10])], constants)
+
+
+def _masked() -> onnx.ModelProto:
+    """Scores where a mask is true, and the lowest float elsewhere."""
+    nodes = [
+        helper.make_node("Gemm", ["x", "w", "b"], ["z"], name="scores"),
+        helper.make_node("Where", ["mask", "z", "lowest"], ["y"]),
+    ]
+    inputs = [value("x", ["N", 16]), value("mask", ["N", 8], TensorProto.BOOL)]
+    constants = {"w": random((16, 8)), "b": random((8,)), "lowest": np.array(np.finfo(np.float32).min)}
+    return model(nodes, inputs, [value("y", ["N", 8])], constants)
+
+
 def _two_heads() -> onnx.ModelProto:
     nodes = [
         helper.make_node("Gemm", ["x", "w0", "b0"], ["h"], name="trunk"),
@@ -181,6 +206,8 @@ BUILDERS: dict[str, Callable[[Path], onnx.ModelProto]] = {
     "qlinear": lambda _: _qlinear(),
     "qdq": lambda _: _qdq(),
     "digits_cnn_int8": _quantised_digits,
+    "clipped": lambda _: _clipped(),
+    "masked": lambda _: _masked(),
     "branches": lambda _: _branches(),
     "loop": lambda _: _loop(),
 }

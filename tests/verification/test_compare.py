@@ -10,6 +10,7 @@ import pytest
 from helpers import INT64, converted, gemm, matmul, model, random, save, value
 from onnx import TensorProto, helper, numpy_helper
 from pairs import pair
+from test_fills import masked
 
 from fc2conv_cli import Settings, errors, verify
 
@@ -295,15 +296,6 @@ def test_an_output_of_nan_alone_does_not_pass_for_the_sake_of_others(tmp_path: P
 
 
 def test_a_fill_value_that_makes_the_tolerance_wide_is_said(tmp_path: Path) -> None:
-    def masked(w: np.ndarray, fill: float) -> onnx.ModelProto:
-        nodes = [
-            helper.make_node("MatMul", ["x", "w"], ["z"]),
-            helper.make_node("Where", ["mask", "z", "fill"], ["y"]),
-        ]
-        inputs = [value("x", ["N", 16]), value("mask", ["N", 8], TensorProto.BOOL)]
-        constants = {"w": w, "fill": np.array(fill, np.float32)}
-        return model(nodes, inputs, [value("y", ["N", 8])], constants)
-
     w = random((16, 8))
     report = pair(tmp_path, masked(w, -1e9), masked(-w, -1e9))
     assert any("passes only since a value of 1e+09 makes the tolerance 1e+04" in n for n in report.outputs[0].notes)

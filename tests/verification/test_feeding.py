@@ -28,9 +28,19 @@ def test_ranges() -> None:
     assert parse_ranges(["ids:0..511", "a:b:-1.5..2e3"]) == {"ids": Range(0, 511), "a:b": Range(-1.5, 2000)}
 
 
+def test_integers_beyond_2_to_the_53_are_not_rounded() -> None:
+    odd = 2**53 + 1
+    found = parse_ranges([f"ids:{-odd}..{odd}", f"big:0..{2**64 - 1}"])
+    assert found == {"ids": (-odd, odd), "big": (0, 2**64 - 1)}
+    assert str(found["ids"]) == "-9007199254740993..9007199254740993"
+    assert str(Range(-1.5, 3)) == "-1.5..3"
+
+
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
+        ([f"ids:0..1{'0' * 400}"], "cannot be read"),
+        ([f"ids:0..1{'0' * 5000}"], "cannot be read"),
         (["ids"], "cannot be read"),
         (["ids:1"], "cannot be read"),
         (["ids:a..b"], "cannot be read"),

@@ -123,6 +123,16 @@ def test_bounds_of_integers_are_whole() -> None:
             sample([IDS], {"N": 1, "ids[1]": 1}, Recipe(ranges={"ids": bounds}), (0,))
 
 
+def test_large_integers_are_drawn_as_they_are_given() -> None:
+    odd = 2**53 + 1
+    for dtype in ("int64", "uint64"):
+        port = Port("ids", f"tensor({dtype})", (3,))
+        drawn = sample([port], {}, Recipe(ranges={"ids": Range(odd, odd)}), (0,))["ids"]
+        assert drawn.tolist() == [odd] * 3
+    with pytest.raises(UsageError, match=f"--range 0..{2**64} holds no values of uint64"):
+        sample([port], {}, Recipe(ranges={"ids": Range(0, 2**64)}), (0,))
+
+
 def test_guesses_are_said() -> None:
     ports = [Port(name, "tensor(int64)", ("N",)) for name in ("ids", "rows", "kept", "mask", "steps", "given")]
     ports += [Port("pixels", "tensor(uint8)", ("N",)), Port("on", "tensor(bool)", ("N",)), X]
