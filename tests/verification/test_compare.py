@@ -103,7 +103,7 @@ def test_the_rtol_that_is_suggested_is_enough_for_all_outputs(tmp_path: Path) ->
 
 def test_tolerances_and_samples_are_the_users(tmp_path: Path) -> None:
     w = random((4, 3))
-    ours, theirs = matmul([2, 4], w), matmul([2, 4], w * np.float32(1.001))
+    ours, theirs = matmul([2, 4], w), matmul([2, 4], w * np.float32(1.05))
     assert not pair(tmp_path, ours, theirs).passed
     loose = pair(tmp_path, ours, theirs, rtol=0.01, samples=2)
     assert loose.passed
@@ -300,3 +300,28 @@ def test_a_fill_value_that_makes_the_tolerance_wide_is_said(tmp_path: Path) -> N
     report = pair(tmp_path, masked(w, -1e9), masked(-w, -1e9))
     assert any("passes only since a value of 1e+09 makes the tolerance 1e+04" in n for n in report.outputs[0].notes)
     assert pair(tmp_path, masked(w, -1e9), masked(w, -1e9)).outputs[0].notes == ()
+
+
+def detector(class_weight: np.ndarray) -> onnx.ModelProto:
+    """Boxes in pixels, and beside them class scores below 1."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w_box"], ["box"]),
+        helper.make_node("MatMul", ["x", "w_class"], ["class"]),
+        helper.make_node("Sigmoid", ["class"], ["score"]),
+        helper.make_node("Concat", ["box", "score"], ["y"], axis=2),
+    ]
+    boxes = (500 * random((16, 4))).astype(np.float32)
+    return model(nodes, [value("x", ["N", 40, 16])], [value("y", None)], {"w_box": boxes, "w_class": class_weight})
+
+
+def test_a_fault_that_large_values_beside_it_let_pass_is_said(tmp_path: Path) -> None:
+    good = random((16, 8), seed=2)
+    wrong = good.copy()
+    wrong[3, 5] *= np.float32(1.05)
+    report = pair(tmp_path, detector(good), detector(wrong))
+    (note,) = report.outputs[0].notes
+    assert "which rounding in another order hardly does" in note
+    assert not pair(tmp_path, detector(good), detector(wrong), elementwise=True).passed
+    _, right = converted(detector(good), tmp_path)
+    assert right.verification is not None
+    assert right.verification.outputs[0].notes == ()
