@@ -7,7 +7,7 @@ unknown.
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 import onnx
@@ -15,10 +15,13 @@ import onnx_ir as ir
 
 from fc2conv_cli.frontends.large_file import parse
 from fc2conv_cli.graphs import stored_tensors
+from fc2conv_cli.shapes.reshapes import settled
 from fc2conv_cli.sizes import PLACEHOLDERS, Shape, shape_of
 
 _LARGEST_SHAPE = 1024
 """Bytes; a tensor of more is a weight, of which inference asks only for its shape."""
+_MOST_ROUNDS = 4
+"""Of inference, each with what the last one made known of Reshapes; a model of more gains little beside the engine."""
 
 
 def infer(model: ir.Model, path: Path) -> dict[ir.Value, tuple[Shape, ir.DataType]] | None:
@@ -36,20 +39,50 @@ def infer(model: ir.Model, path: Path) -> dict[ir.Value, tuple[Shape, ir.DataTyp
     inputs = [value.type.tensor_type for value in proto.graph.input]
     names = {dim.dim_param for type_ in inputs for dim in type_.shape.dim} - PLACEHOLDERS
     _strip(proto)
+    for _ in range(_MOST_ROUNDS):
+        told = _told(proto)
+        known = {name: dims for name, type_ in told.items() if (dims := _dims(type_, names)) is not None}
+        if all(v.name in known for v in _computed(model)):
+            return _by_value(model, told, known)
+        more = settled(proto.graph, known, names)
+        if not more:
+            return None
+        _declare(proto.graph, told, more)
+    return None
+
+
+def _computed(model: ir.Model) -> list[ir.Value]:
+    """The inputs, and what nodes give; an output that is not asked for has no name."""
+    return [*model.graph.inputs, *(v for node in model.graph for v in node.outputs if v.name)]
+
+
+def _told(proto: onnx.ModelProto) -> dict[str, onnx.TypeProto.Tensor]:
+    """What onnx infers, by name; nothing if there is a node that it cannot read."""
     try:
         graph = onnx.shape_inference.infer_shapes(proto, data_prop=True).graph
-    except Exception:  # of an odd node; what escapes from C++ is not documented
-        return None
-    told = {v.name: v.type.tensor_type for v in (*graph.input, *graph.value_info, *graph.output)}
+    except Exception:  # what escapes from C++ is not documented
+        return {}
+    return {v.name: v.type.tensor_type for v in (*graph.input, *graph.value_info, *graph.output)}
+
+
+def _by_value(
+    model: ir.Model, told: Mapping[str, onnx.TypeProto.Tensor], known: Mapping[str, Shape]
+) -> dict[ir.Value, tuple[Shape, ir.DataType]]:
     tensors = {v: v.const_value for v in model.graph.initializers.values()}
-    known = {v: (shape_of(tensor.shape.numpy()), tensor.dtype) for v, tensor in tensors.items() if tensor is not None}
-    for value in (*model.graph.inputs, *(v for node in model.graph for v in node.outputs if v.name)):
-        type_ = told.get(value.name or "")
-        dims = None if type_ is None else _dims(type_, names)
-        if type_ is None or dims is None:
-            return None
-        known[value] = dims, ir.DataType(type_.elem_type)
-    return known
+    found = {v: (shape_of(tensor.shape.numpy()), tensor.dtype) for v, tensor in tensors.items() if tensor is not None}
+    for value in _computed(model):
+        name = value.name or ""
+        found[value] = known[name], ir.DataType(told[name].elem_type)
+    return found
+
+
+def _declare(graph: onnx.GraphProto, told: Mapping[str, onnx.TypeProto.Tensor], shapes: Mapping[str, Shape]) -> None:
+    """Say shapes of values in a graph, so that inference goes on from there."""
+    outputs = {value.name: value for value in graph.output}
+    for name, shape in shapes.items():
+        dims = [str(size) if size.static is None else size.static for size in shape]
+        value = onnx.helper.make_tensor_value_info(name, told[name].elem_type, dims)
+        (outputs[name] if name in outputs else graph.value_info.add()).CopyFrom(value)
 
 
 def _is_beyond(node: onnx.NodeProto) -> bool:
