@@ -20,6 +20,8 @@ from fc2conv_cli.sizes import PLACEHOLDERS, Shape, shape_of
 
 _LARGEST_SHAPE = 1024
 """Bytes; a tensor of more is a weight, of which inference asks only for its shape."""
+_BODIES = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
+_UNREAD_SLICE = 10
 _MOST_ROUNDS = 4
 """Of inference, each with what the last one made known of Reshapes; a model of more gains little beside the engine."""
 
@@ -34,7 +36,10 @@ def infer(model: ir.Model, path: Path) -> dict[ir.Value, tuple[Shape, ir.DataTyp
         path: Its file.
     """
     proto = parse(path).proto
-    if proto.functions or any(map(_is_beyond, proto.graph.node)) or _has_defaults(proto.graph):
+    opset = max((entry.version for entry in proto.opset_import if not entry.domain), default=1)
+    if proto.functions or _has_defaults(proto.graph):
+        return None
+    if any(_is_beyond(node, opset) for node in proto.graph.node):
         return None
     inputs = [value.type.tensor_type for value in proto.graph.input]
     names = {dim.dim_param for type_ in inputs for dim in type_.shape.dim} - PLACEHOLDERS
@@ -59,7 +64,7 @@ def _computed(model: ir.Model) -> list[ir.Value]:
 def _told(proto: onnx.ModelProto) -> dict[str, onnx.TypeProto.Tensor]:
     """What onnx infers, by name; nothing if there is a node that it cannot read."""
     try:
-        graph = onnx.shape_inference.infer_shapes(proto, data_prop=True).graph
+        graph = onnx.shape_inference.infer_shapes(proto).graph
     except Exception:  # what escapes from C++ is not documented
         return {}
     return {v.name: v.type.tensor_type for v in (*graph.input, *graph.value_info, *graph.output)}
@@ -85,16 +90,23 @@ def _declare(graph: onnx.GraphProto, told: Mapping[str, onnx.TypeProto.Tensor], 
         (outputs[name] if name in outputs else graph.value_info.add()).CopyFrom(value)
 
 
-def _is_beyond(node: onnx.NodeProto) -> bool:
-    """Whether a node has a body, or is a Squeeze whose axes are no input.
+def _is_beyond(node: onnx.NodeProto, opset: int) -> bool:
+    """Whether a node has a body, or is one of which onnx (1.23) infers another shape than onnxruntime computes.
 
-    With no axes at all its rank is unknown while one of its dims is a name, and onnx takes axes of an attribute to be
-    sorted (1.23), which onnxruntime does not ask for.
+    Without axes the rank of a Squeeze is unknown while one of its dims is a name; axes of an attribute are taken to be
+    sorted and not negative. The Slice of opset 10 is taken to leave dims with names as they are, and sizes that a
+    Resize multiplies are rounded otherwise.
     """
-    kinds = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
-    if node.op_type == "Squeeze" and len(node.input) == 1:
+    attributes = {attribute.name: attribute for attribute in node.attribute}
+    if any(attribute.type in _BODIES for attribute in node.attribute):
         return True
-    return any(attribute.type in kinds for attribute in node.attribute)
+    return {
+        "Squeeze": len(node.input) == 1,
+        "Unsqueeze": "axes" in attributes and min(attributes["axes"].ints, default=0) < 0,
+        "Slice": opset == _UNREAD_SLICE,
+        "ConvTranspose": "output_shape" in attributes,
+        "Resize": True,
+    }.get(node.op_type, False)
 
 
 def _has_defaults(graph: onnx.GraphProto) -> bool:
@@ -116,5 +128,5 @@ def _dims(type_: onnx.TypeProto.Tensor, names: Container[str]) -> Shape | None:
     if not type_.HasField("shape") or not type_.elem_type:
         return None
     dims = [dim.dim_value if dim.HasField("dim_value") else dim.dim_param for dim in type_.shape.dim]
-    known = all(isinstance(dim, int) or dim in names for dim in dims)
+    known = all(dim >= 0 if isinstance(dim, int) else dim in names for dim in dims)
     return shape_of(dims) if known else None

@@ -103,7 +103,7 @@ class _Names:
         dims: list[int | str | None] = []
         for dim in shape:
             if isinstance(dim, int):
-                dims.append(dim)
+                dims.append(dim if dim >= 0 else None)  # Paddle and others write -1 for a dim that they do not know
             elif dim.value is None or dim.value in PLACEHOLDERS:
                 dims.append(None)
             else:

@@ -89,6 +89,48 @@ def test_axes_in_an_attribute_need_not_be_sorted(tmp_path: Path) -> None:
     assert infer(model_, path).shape(y) == shape_of([4])
 
 
+def test_an_old_slice_of_a_named_dim_is_no_whole_dim(tmp_path: Path) -> None:
+    """Onnx 1.23 takes the Slice of opset 10 to leave a named dim as it is."""
+    nodes = [helper.make_node("Slice", ["x", "from", "to", "axes"], ["y"])]
+    held = {"from": np.array([0]), "to": np.array([1]), "axes": np.array([1])}
+    path = save(model(nodes, [value("x", ["N", "S", 4])], [value("y", None)], held, opset=10), tmp_path / "m.onnx")
+    model_ = load(path)
+    (y,) = model_.graph.outputs
+    assert infer(model_, path).shape(y) != shape_of(["N", "S", 4])
+
+
+@pytest.mark.parametrize(
+    ("node", "held"),
+    [
+        (helper.make_node("Resize", ["x", "", "by"], ["y"]), {"by": np.array([1, 0.7, 0.7], np.float32)}),
+        (helper.make_node("Unsqueeze", ["x"], ["y"], axes=[-1]), {}),
+        (helper.make_node("ConvTranspose", ["x", "w"], ["y"], output_shape=[3]), {"w": random((4, 2, 3))}),
+    ],
+    ids=lambda given: getattr(given, "op_type", ""),
+)
+def test_what_onnx_infers_otherwise_is_not_asked_about(
+    node: onnx.NodeProto, held: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    opset = 11 if node.op_type == "Unsqueeze" else 17
+    proto = model([node], [value("x", [1, 4, 10])], [value("y", None)], held, opset=opset)
+    assert known(proto, tmp_path) is None
+
+
+def test_a_negative_dim_is_unknown(tmp_path: Path) -> None:
+    """Paddle's exporter writes -1; two of them are not one dim, and multiply to nothing."""
+    nodes = [helper.make_node("Reshape", ["x", "s"], ["y"])]
+    path = save(
+        model(nodes, [value("x", [-1, -1, 4])], [value("y", None)], {"s": np.array([-1, 4])}), tmp_path / "m.onnx"
+    )
+    model_ = load(path)
+    x, y = *model_.graph.inputs, *model_.graph.outputs
+    shapes = infer(model_, path)
+    batch, steps, features = shapes.shape(x) or ()
+    assert batch != steps
+    assert (batch.static, steps.static, features.static) == (None, None, 4)
+    assert shapes.shape(y) == (batch * steps, features)
+
+
 def test_defaults_functions_and_bodies_are_left_to_symbolic_inference(tmp_path: Path) -> None:
     nodes = [helper.make_node("Reshape", ["x", "s"], ["y"])]
     shape = helper.make_tensor_value_info("s", onnx.TensorProto.INT64, [2])
