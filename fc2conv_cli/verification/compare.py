@@ -268,6 +268,7 @@ def _compare_in(room: Room, engine: _Engine, pair: _Pair, settings: Settings) ->
         outcome = replace(outcome, said=noted if pair.names is _EXPORT else (*noted, *outcome.said))
         if candidate is measured and isinstance(pair.source, Path):
             _check_declared(pair, gathered)
+            _note_indices_alone(pair.facts, gathered)
         if not outcome.ran:
             sizes, why = outcome.refusals[0]
             problem = f"{pair.engine_name(engine)} cannot run it{f' at {sizes_text(sizes)}' if dims else ''}: {why}"
@@ -292,6 +293,18 @@ def _check_declared(pair: _Pair, gathered: Mapping[str, Gathered]) -> None:
             found.said.append(f"the converted model declares no shape, the original {shape_text(shape)}")
         elif (given := contradicted(theirs.get(name), shape, found.shapes)) is not None:
             found.failures.append(f"declares {shape_text(theirs[name] or ())}, gives {shape_text(given)}")
+
+
+def _note_indices_alone(facts: Facts, gathered: Mapping[str, Gathered]) -> None:
+    """Say of indices that they tell little of what they are chosen from, where nothing else comes out."""
+    if any("float" in one.dtype for one in gathered.values()):
+        return
+    for name, one in gathered.items():
+        if name in facts.chosen and one.elements:
+            one.said.append(
+                f"gives indices only, of which {one.elements:,} were compared: a fault that seldom changes what is "
+                "chosen may not show; a larger --samples compares more, fc2conv verify --per-layer the layers before"
+            )
 
 
 def _nothing_gathered(reference: Model, facts: Facts, settings: Settings) -> dict[str, Gathered]:

@@ -19,6 +19,7 @@ from fc2conv_cli.verification.report import OutputReport, within_atol
 from fc2conv_cli.verification.runner import Port
 from fc2conv_cli.verification.saturation import Saturation
 from fc2conv_cli.verification.settings import OutputTolerance
+from fc2conv_cli.verification.small_values import SmallValues
 from fc2conv_cli.verification.ties import Tie, overflows, tie_of
 
 Array = npt.NDArray[np.generic]
@@ -72,6 +73,7 @@ class Gathered:
     changes: Changes = field(default_factory=Changes)
     sums: Sums = field(default_factory=Sums)
     saturation: Saturation = field(default_factory=Saturation)
+    small: SmallValues = field(default_factory=SmallValues)
     noise: float | None = None
     movable: bool = False
     inside: float | None = None
@@ -112,7 +114,7 @@ class Gathered:
             )
         if self.outside is not None and not self.movable:
             notes.append("its noise is not known: no float goes in, the original refuses moved ones, or it is random")
-        more = (self._note_little(), self._note_loose())
+        more = (self._note_little(), self._note_loose() or self.small.note)
         return (*self.said, *notes, *(note for note in more if note is not None))
 
     def _note_little(self) -> str | None:
@@ -142,7 +144,7 @@ class Gathered:
                 f"differs by {times:.2g} times its noise, and passes only since a value of {self.largest:.2g} makes "
                 f"the tolerance {wide:.2g}, so this shows little: --elementwise holds each value to its own"
             )
-        if times <= _MORE_THAN_ROUNDING:
+        if not _MORE_THAN_ROUNDING < times < math.inf:
             return None
         return (
             f"differs by {times:.2g} times its noise, which rounding in another order hardly does, though by no more "
@@ -264,6 +266,8 @@ class Gathered:
             self.sums.add(ours, theirs)
         if ours.dtype.kind in "iu" or "float" in self.dtype:
             self.saturation.add(ours, tolerance_for(self.dtype, coarsest_float=self.coarsest_float))
+        if "float" in self.dtype and deviation.passed:
+            self.small.add(ours, theirs, self.tolerance)
         return deviation
 
     def _fail(self, failure: str) -> Compared:
