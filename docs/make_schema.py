@@ -196,7 +196,7 @@ DEFINITIONS: Schema = {
     ),
     "stretch": record("A part of the graph that stays in 4-D.", layers=TEXTS, nodes=TEXTS),
     "weight_bytes": record(
-        "Bytes of weights written: as they are in the original, in another order, computed.",
+        "Bytes of all tensors written: as they are in the original, in another order, computed (as biases are).",
         copied=COUNT,
         rearranged=COUNT,
         made=COUNT,
