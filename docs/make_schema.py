@@ -282,7 +282,9 @@ def schema() -> Schema:
         "cannot hold are the strings inf, -inf and nan. A later fc2conv may add fields.",
         "oneOf": [
             conversion(),
-            with_layers(report("verify", verification["description"], **verification["properties"])),
+            with_layers(
+                report("verify", verification["description"], **verification["properties"], seconds=PLAN["seconds"])
+            ),
             report("inspect", "What fc2conv inspect found.", model=TEXT, **PLAN),
             error(),
         ],
