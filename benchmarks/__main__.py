@@ -10,8 +10,10 @@ from __future__ import annotations
 import argparse
 import datetime
 import importlib.metadata
+import os
 import platform
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -44,7 +46,7 @@ def _given() -> argparse.Namespace:
     parser = arguments.parser("benchmarks", __doc__ or "")
     add = parser.add_argument
     add("models", nargs="*", metavar="MODEL", help="run these models only; all of --list if none is named")
-    add("--list", action="store_true", help="print the names of models and tools, and measure nothing")
+    add("--list", action="store_true", help="print the names of models, which are timed, and of tools; measure nothing")
     add("--quick", action="store_true", help="run the sample models at fixed sizes only, three times each")
     add(
         "--tools",
@@ -87,6 +89,11 @@ def names(quick: bool) -> list[str]:
     return fixed if quick else [*plain, *fixed, *catalog.BIG, *catalog.ZOO]
 
 
+def can_be_made(name: str) -> bool:
+    """Whether there is such a model; a name with a dot may be one of the zoo's."""
+    return name in {*names(quick=False), *catalog.GENERATED} or "." in name
+
+
 def chosen(wanted: list[str], folder: Path) -> tuple[list[catalog.Model], str]:
     """The models of these names, made where they are not there yet; what there is to say of missing ones."""
     here = folder / "models"
@@ -118,6 +125,10 @@ def measure(given: argparse.Namespace) -> Iterator[Results]:
     """Run everything; what is known after each model, so that nothing is lost when it is stopped."""
     wanted = given.models or names(given.quick)
     tools = [tool for tool in TOOLS if not given.tools or tool.name in (COPY, *given.tools)]
+    unknown = [name for name in given.models if not can_be_made(name)]
+    if unknown:
+        sys.exit(f"no model {', '.join(unknown)}; --list names them.")
+    given.folder.mkdir(parents=True, exist_ok=True)
     models, said = chosen(wanted, given.folder)
     missing = [name for name in given.models if name not in [model.name for model in models]]
     if missing:
@@ -149,14 +160,14 @@ def main() -> None:
     given = _given()
     given.folder = given.folder.resolve()
     if given.list:
-        print("\n".join([*names(quick=False), *(set(catalog.GENERATED) - set(catalog.BIG))]))
+        known = [*names(quick=False), *sorted(set(catalog.GENERATED) - set(catalog.BIG))]
+        print("\n".join(f"{name} (timed)" if catalog.is_timed(name) else name for name in known))
         print(f"\ntools: {'; '.join(tool.name for tool in TOOLS)}")
         return
     saved = given.folder / "results.json"
     if given.again and not saved.exists():
         sys.exit(f"nothing was measured yet: {saved} does not exist")
     if not given.again:
-        given.folder.mkdir(parents=True, exist_ok=True)
         for results in measure(given):
             save(results, saved)
     results = load(saved)
@@ -165,7 +176,11 @@ def main() -> None:
     saved.with_suffix(".md").write_text(text)
     if given.page:
         page.put(given.page, text)
-    print(text)
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # the reader (head, less) has gone; Python would complain again when it closes stdout
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
 
 
 if __name__ == "__main__":

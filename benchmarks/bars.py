@@ -9,6 +9,7 @@ and kept: 7.5 GB in all.
 from __future__ import annotations
 
 import shutil
+import signal
 import statistics
 import sys
 import time
@@ -81,11 +82,13 @@ def _model(name: str, folder: Path) -> Path:
     path = folder / f"{name}.onnx"
     if name == "mlp":
         shutil.copyfile(ROOT / "sample_models" / "mlp.onnx", path)
-    elif not path.exists() and name in ("deep", "half_as_deep"):
-        models.write_one_file(path, *models.chain(8000 if name == "deep" else 4000, 8, transposed=False))
-    elif not path.exists():
-        models.MODELS[name](path)
-    return path
+        return path
+    deep = {"deep": 8000, "half_as_deep": 4000}
+    if name in deep:
+        return models.write_once(
+            path, lambda part: models.write_one_file(part, *models.chain(deep[name], 8, transposed=False))
+        )
+    return models.write_once(path, models.MODELS[name])
 
 
 def _copy(path: Path, folder: Path) -> Cost:
@@ -96,18 +99,28 @@ def _copy(path: Path, folder: Path) -> Cost:
 
 def _timed(command: list[str | Path], folder: Path) -> Cost:
     folder.mkdir()
-    time.sleep(PAUSE)
-    cost = run(command, folder.parent / "log", Limits(600.0), {"PYTHONPATH": str(ROOT)})
-    shutil.rmtree(folder)
-    for left in folder.parent.glob("out.onnx*"):
-        left.unlink()
+    try:
+        time.sleep(PAUSE)
+        cost = run(command, folder.parent / "log", Limits(600.0), {"PYTHONPATH": str(ROOT)})
+    finally:
+        _clear(folder)
     if cost.fault:
         sys.exit(f"{' '.join(map(str, command))}: {cost.fault}")
     return cost
 
 
+def _clear(folder: Path) -> None:
+    """Remove what a command wrote, also of one that was stopped."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for left in (*folder.parent.glob("out.onnx*"), *folder.parent.glob(".fc2conv-*.onnx")):
+        left.unlink()
+    for left in (folder.parent / "part", *folder.parent.glob(".fc2conv-*")):
+        shutil.rmtree(left, ignore_errors=True)
+
+
 def measure(bar: Bar, folder: Path, runs: int) -> str:
     """A row of the table: so many runs of `cp` and of the command, in turns."""
+    print(f"{bar.model}: {bar.what}", file=sys.stderr)
     path = _model(bar.model, folder)
     output = folder / "out.onnx" if "--share-weights" in bar.options else folder / "work" / "out.onnx"
     command = [sys.executable, "-m", "fc2conv_cli", "convert", path, "-o", output, "-q", *bar.options]
@@ -166,12 +179,18 @@ def main(words: Sequence[str] | None = None) -> None:
     if given.page is not None and given.names:
         parser.error("--page: the table there has all models; name none")
     given.folder.mkdir(parents=True, exist_ok=True)
+    _clear(given.folder / "work")
     rows = list(HEAD)
     print(*rows, sep="\n", flush=True)
-    for bar in BARS:
-        if not given.names or bar.model in given.names:
-            rows.append(measure(bar, given.folder.resolve(), min(bar.runs, given.runs)))
-            print(rows[-1], flush=True)
+    try:
+        for bar in BARS:
+            if not given.names or bar.model in given.names:
+                rows.append(measure(bar, given.folder.resolve(), min(bar.runs, given.runs)))
+                print(rows[-1], flush=True)
+    except KeyboardInterrupt:
+        _clear(given.folder / "work")
+        print("interrupted; the rows above are measured, no page is written", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
     if given.page is not None:
         put(given.page, "\n".join(rows), BEGIN, END, "## What it may cost")
 

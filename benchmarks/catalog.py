@@ -47,6 +47,11 @@ class Model:
     heavy: bool = False
 
 
+def is_timed(name: str) -> bool:
+    """Whether tools are timed on the model of this name."""
+    return name in TIMED or name in GENERATED
+
+
 def fixed(path: Path, folder: Path) -> Path:
     """A copy with fixed sizes: batch 1, other dims 16. Not every tool takes dynamic ones. Data stays where it is."""
     proto = onnx.load(path, load_external_data=False)
@@ -75,14 +80,12 @@ def fixed_samples(folder: Path) -> list[Model]:
 
 def big(name: str, folder: Path) -> Model:
     """A generated one, with a fixed batch; written unless it is there."""
-    path = folder / f"{name}.onnx"
-    if not path.exists():
-        part = folder / "part"
-        part.mkdir(exist_ok=True)
-        GENERATED[name](part / path.name)
-        fixed(part / path.name, part)
-        for file in sorted(part.iterdir(), key=lambda file: file.suffix == ".onnx"):
-            file.replace(folder / file.name)
+
+    def write(path: Path) -> None:
+        GENERATED[name](path)
+        fixed(path, path.parent)
+
+    path = models.write_once(folder / f"{name}.onnx", write)
     return Model(name, path, timed=True, heavy=name != "many_layers")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import functools
 import math
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,19 @@ class Weight:
 @functools.cache
 def _block() -> np.ndarray[Any, np.dtype[np.float32]]:
     return np.random.default_rng(0).random(BLOCK, np.float32) * np.float32(2) - np.float32(1)
+
+
+def write_once(path: Path, write: Callable[[Path], object]) -> Path:
+    """Write a model unless it is there; one whose writing was stopped is not."""
+    if not path.exists():
+        part = path.parent / "part"
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        write(part / path.name)
+        for file in sorted(part.iterdir(), key=lambda file: file.suffix == ".onnx"):
+            file.replace(path.parent / file.name)
+        part.rmdir()
+    return path
 
 
 def write_external(path: Path, proto: onnx.ModelProto, weights: Sequence[Weight]) -> Path:

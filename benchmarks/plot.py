@@ -69,7 +69,8 @@ def draw(rows: list[Row], target: Path) -> None:
     shares = left(rows)
     layers.barh(list(shares)[::-1], list(shares.values())[::-1])
     layers.set(xlim=(0, 100), title="fully connected layers left, % (mean over models)")
-    times.legend(fontsize=7, ncols=3)
+    if timed(rows):
+        times.legend(fontsize=7, ncols=3)
     figure.savefig(target, metadata={"Date": None})
 
 

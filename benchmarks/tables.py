@@ -13,6 +13,7 @@ result over original, where anything was converted."""
 COST = """Cost: medians; tools took turns with `cp`, and ratios are of the same turn. What gave no good result, or took
 over a minute, ran once, and so does the row *verified* on big models. The least peak
 memory that can be seen is some 10 MB."""
+UNTIMED = "No cost: none of these models is one that tools are timed on (`--list` marks those)."
 START = 10_000_000
 """Bytes of a model below which its memory is that of starting the tool."""
 
@@ -116,6 +117,7 @@ def faults(results: Results) -> str:
 def page(results: Results, plot: str | None) -> str:
     """All of it."""
     versions = ", ".join(f"{name} {version}" for name, version in results.versions.items())
+    cost = [COST, costs(results)] if any(row.seconds for row in results.rows) else [UNTIMED]
     parts = [
         f"Measured {results.date} on {results.machine}; {versions}.",
         table(["tool", "how it was run"], results.how.items()),
@@ -124,8 +126,7 @@ def page(results: Results, plot: str | None) -> str:
         f"![Layers left, and cost beside cp]({plot})" if plot else "",
         "Each model: layers left, layout nodes added, latency.",
         outcomes(results),
-        COST,
-        costs(results),
+        *cost,
         faults(results),
         "\n".join(f"- {note}" for note in results.notes),
     ]

@@ -196,7 +196,7 @@ DEFINITIONS: Schema = {
     ),
     "stretch": record("A part of the graph that stays in 4-D.", layers=TEXTS, nodes=TEXTS),
     "weight_bytes": record(
-        "Bytes of weights written: as they are in the original, in another order, computed.",
+        "Bytes of all tensors written: as they are in the original, in another order, computed (as biases are).",
         copied=COUNT,
         rearranged=COUNT,
         made=COUNT,
@@ -282,7 +282,9 @@ def schema() -> Schema:
         "cannot hold are the strings inf, -inf and nan. A later fc2conv may add fields.",
         "oneOf": [
             conversion(),
-            with_layers(report("verify", verification["description"], **verification["properties"])),
+            with_layers(
+                report("verify", verification["description"], **verification["properties"], seconds=PLAN["seconds"])
+            ),
             report("inspect", "What fc2conv inspect found.", model=TEXT, **PLAN),
             error(),
         ],

@@ -26,7 +26,11 @@ def run() -> NoReturn:
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     except KeyboardInterrupt:
+        from fc2conv_cli.interruption import message
+
         code = 130
+        with contextlib.suppress(AttributeError, OSError):  # no stderr
+            sys.stderr.write(message())
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, OSError, ValueError):  # whoever writes says what could not be written
             stream.flush()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 
-from fc2conv_cli import __version__
+from fc2conv_cli import __version__, interruption
 from fc2conv_cli.errors import FC2ConvError, OutputFileError, UsageError
 from fc2conv_cli.options.comparing import Comparing, Judging
 from fc2conv_cli.options.groups import with_groups
@@ -166,7 +166,7 @@ def verify_command(
             loading=loading,
             watch=watch,
         )
-    _show(report, reporting)
+    _show(_timed(report, reporting, watch), reporting)
     raise typer.Exit(OK if report.passed else NEGATIVE)
 
 
@@ -222,7 +222,7 @@ def explain_command(
     if reason is None:
         listed = ", ".join(reason.code for reason in REASONS)
         raise UsageError(f"there is no code {code!r}", hint=f"The codes are: {listed}")
-    sys.stdout.write(reason_text(reason))
+    _write(reason_text(reason), None)
 
 
 @app.command(
@@ -244,7 +244,7 @@ def config_command(
     _write((as_json if output_format is ConfigFormat.json else as_text)(settings), None)
 
 
-_Timed = TypeVar("_Timed", "ConversionReport", "InspectionReport")
+_Timed = TypeVar("_Timed", "ConversionReport", "InspectionReport", "VerifyReport")
 
 
 def _timed(report: _Timed, to: Reporting, watch: Stopwatch) -> _Timed:
@@ -301,11 +301,12 @@ def main() -> NoReturn:
     # A graph is millions of objects that stay: looking for garbage among them takes longer than converting it.
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     try:
-        app()
+        _run_app()
     except FC2ConvError as error:
         _complain(f"fc2conv: {printable_lines(str(error))}\n")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
+        _complain(printable_lines(interruption.message()))
         sys.exit(128 + signal.SIGINT)
     except Exception as error:
         if {"-v", "--verbose"} & set(sys.argv):
@@ -319,10 +320,21 @@ def main() -> NoReturn:
     sys.exit(OK)
 
 
+def _run_app() -> None:
+    """Parse and run; Ctrl-C stays Ctrl-C, of which Typer makes an exit code and not a word."""
+    try:
+        app()
+    except SystemExit as end:
+        if end.code == 128 + signal.SIGINT:
+            raise KeyboardInterrupt from end
+        raise
+
+
 def _prepare_streams() -> None:
-    """Let no stream stand in the way: one that the caller closed goes nowhere, and no name in a file is unprintable."""
+    """Let no stream stand in the way: one that is closed fails when it is written to, and every name is printable."""
     if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  open for as long as we run
+        only_read = os.open(os.devnull, os.O_RDONLY)
+        sys.stdout = open(only_read, "w", encoding="utf-8")  # noqa: PTH123, SIM115  open for as long as we run
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):

@@ -6,6 +6,7 @@ import errno
 import os
 from pathlib import Path
 
+from fc2conv_cli import interruption
 from fc2conv_cli.errors import OutputFileError
 from fc2conv_cli.frontends.large_file import parse
 from fc2conv_cli.graphs import stored_tensors
@@ -38,6 +39,7 @@ def move(source: Path, target: Path, *, over: bool) -> None:
         FileExistsError: One is there, and `over` is not given.
         OSError: The system refuses it.
     """
+    interruption.begins(target)
     if over:
         source.replace(target)
         return

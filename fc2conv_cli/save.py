@@ -191,7 +191,7 @@ def _written(
     traffic = Traffic(told=lambda written: watch.done(min(written / whole, 1.0) if whole else 1.0))
     if unchanged is not None:
         shutil.copyfile(unchanged, path)
-        return Draft(path, None, path, Traffic(copied=path.stat().st_size))
+        return Draft(path, None, path, Traffic(copied=whole))
     has_data = _needs_data_file(held, target, external=external)
     data = path.with_name(_data_name(target)) if has_data else None
     write_model(model, path, data, traffic, locator(target) if share else None)

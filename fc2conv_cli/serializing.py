@@ -48,15 +48,20 @@ def write_model(model: ir.Model, path: Path, data: Path | None, traffic: Traffic
         OSError: The disk is full, or a file with weights is shorter than it was.
     """
     inside: dict[bytes, wire.Blob] = {}
+    with_graph: list[ir.TensorProtocol] = []
     with contextlib.ExitStack() as stack:
         store = None if data is None else _Store(data.name, stack.enter_context(data.open("wb")), traffic)
         for held in held_tensors(model):
             tensor = held.tensor
             tensor.name = held.tensor_name
             there = _elsewhere(held, store, locate) if isinstance(held, Initializer) else None
-            if (new := there or _token(tensor, inside)) is not None:
+            new = there or _token(tensor, inside)
+            if there is None and not isinstance(new, _Token):
+                with_graph.append(tensor)
+            if new is not None:
                 stack.callback(held.put, tensor)
                 held.put(new)
+        traffic.count(with_graph)
         serialised = ir.to_proto(model).SerializeToString()
     with path.open("wb") as file:
         for piece in wire.spliced(serialised, inside):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from fc2conv_cli.weights import Place, Rearranged, mapped, place_of
+from fc2conv_cli.weights import Origin, Place, Rearranged, mapped, origin_of, place_of
 
 _BLOCK = 2**23
 _PIECE = 2**17
@@ -45,7 +45,7 @@ class Traffic:
     Attributes:
         copied: As they are in the original.
         rearranged: In another order.
-        made: Computed, or of a tensor that is in memory.
+        made: Computed, or of a tensor that is in memory, as biases are.
         told: Told after every block how many bytes were written in all.
     """
 
@@ -58,6 +58,13 @@ class Traffic:
     def counts(self) -> tuple[int, int, int]:
         """Copied, rearranged and made."""
         return self.copied, self.rearranged, self.made
+
+    def count(self, written: Iterable[ir.TensorProtocol]) -> None:
+        """Count tensors that are written with the graph."""
+        sums: dict[Origin, int] = {"copied": 0, "rearranged": 0, "made": 0}
+        for tensor in written:
+            sums[origin_of(tensor)] += tensor.nbytes
+        self.add(copied=sums["copied"], rearranged=sums["rearranged"], made=sums["made"])
 
     def add(self, *, copied: int = 0, rearranged: int = 0, made: int = 0) -> None:
         """Count what was written."""
@@ -75,13 +82,15 @@ def write(tensor: ir.TensorProtocol, file: BinaryIO, traffic: Traffic) -> None:
     """
     if (place := place_of(tensor)) is not None:
         _copy(place, file, traffic)
-    elif isinstance(tensor, Rearranged) and tensor.dtype.bitwidth in _DTYPES and tensor.size:
+        return
+    origin = origin_of(tensor)
+    if isinstance(tensor, Rearranged) and tensor.dtype.bitwidth in _DTYPES and tensor.size:
         for block in _rearranged(tensor):
             put(block.data, file)
-            traffic.add(rearranged=block.nbytes)
+            traffic.add(**{origin: block.nbytes})
     else:
         put(tensor.tobytes(), file)
-        traffic.add(made=tensor.nbytes)
+        traffic.count([tensor])
 
 
 def put(data: bytes | memoryview, file: BinaryIO) -> None:

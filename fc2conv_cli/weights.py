@@ -9,7 +9,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -85,6 +85,19 @@ def place_of(tensor: ir.TensorProtocol) -> Place | None:
     if isinstance(tensor, ir.ExternalTensor):
         return Place(Path(tensor.path), tensor.offset or 0, tensor.length or tensor.nbytes)
     return None
+
+
+Origin = Literal["copied", "rearranged", "made"]
+
+
+def origin_of(tensor: ir.TensorProtocol) -> Origin:
+    """Whether the elements of a tensor are the original's as they are, in another order, or computed."""
+    moves = False
+    while isinstance(tensor, Rearranged):
+        moves = moves or not tensor.moves_nothing
+        tensor = tensor.source
+    read = isinstance(tensor, ir.ExternalTensor | InFile | ir.serde.TensorProtoTensor | ir.StringTensor)
+    return "made" if not read else "rearranged" if moves else "copied"
 
 
 def release(tensor: ir.TensorProtocol) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -66,10 +67,11 @@ def test_converting_does_not_import_torch(path: Path) -> None:
     assert loaded.isdisjoint({"torch", "onnxscript", "scipy", "sklearn"})
 
 
-@pytest.mark.parametrize("command", ["convert", "inspect"])
+@pytest.mark.parametrize("command", ["convert", "inspect", "verify"])
 def test_the_seconds_are_those_of_the_whole_process(path: Path, command: str) -> None:
+    models = [path] * (1 + (command == "verify"))
     began = time.perf_counter()
-    done = fc2conv(command, path, "--output-format", "json")
+    done = fc2conv(command, *models, "--output-format", "json")
     passed = time.perf_counter() - began
     seconds = json.loads(done.stdout)["seconds"]
     assert list(seconds)[:3] == ["start", "imports", "load"]
@@ -83,6 +85,9 @@ def test_verbose_says_the_seconds(path: Path) -> None:
     assert "\nseconds: start " in done.stdout
     assert "seconds: " not in fc2conv("convert", path, "--force").stdout
     assert "\nseconds: load " in text_from_python(path)
+    verified = fc2conv("verify", path, path, "-v").stdout
+    assert re.search(r"^seconds: start [\d.]+, imports [\d.]+, load [\d.]+, verify [\d.]+$", verified, re.M)
+    assert "seconds: " not in fc2conv("verify", path, path).stdout
 
 
 def text_from_python(path: Path) -> str:

@@ -14,7 +14,10 @@ from onnx import TensorProto, helper, numpy_helper
 from fc2conv_cli import serializing, wire
 from fc2conv_cli.frontends.onnx_file import load
 from fc2conv_cli.serializing import write_model
+from fc2conv_cli.sizes import shape_of
 from fc2conv_cli.transfer import Traffic
+from fc2conv_cli.views import View
+from fc2conv_cli.weights import Rearranged
 
 
 @pytest.fixture(autouse=True)
@@ -127,3 +130,49 @@ def test_other_types(tmp_path: Path, dtype: int) -> None:
         write_model(load(path), tmp_path / "o.onnx", data, Traffic())
         (after,) = onnx.load(tmp_path / "o.onnx").graph.initializer
         np.testing.assert_array_equal(numpy_helper.to_array(after), numpy_helper.to_array(tensor))
+
+
+@pytest.mark.parametrize("smallest", [1, 16, 2**16])
+@pytest.mark.parametrize("size", [3, 40])
+def test_small_weights_are_counted_like_large_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, smallest: int
+) -> None:
+    """What a tensor counts as does not depend on how it reaches the file."""
+    monkeypatch.setattr(wire, "SMALLEST", smallest)
+    names = ["kept", "flat", "turned", "computed", "computed_and_turned"]
+    square = random((size, size))
+    nodes = [helper.make_node("Constant", [], ["k"], value=numpy_helper.from_array(square, "k"))]
+    nodes += [helper.make_node("Identity", [name], [f"{name}_"]) for name in [*names, "k"]]
+    proto = model(nodes, [], [value("k_", [size, size])], dict.fromkeys(names, square))
+    loaded = load(save(proto, tmp_path / "m.onnx"))
+    held = loaded.graph.initializers
+    flat = View.reshape(shape_of((size, size)), shape_of((size, size, 1)))
+    assert flat is not None
+    turn = View.transpose(shape_of((size, size)), (1, 0))
+    sources = {name: held[name].const_value for name in names}
+    made = ir.tensor(square * 2)
+    held["flat"].const_value = Rearranged(sources["flat"], flat, (size, size, 1))
+    held["turned"].const_value = Rearranged(sources["turned"], turn, (size, size))
+    held["computed"].const_value = made
+    held["computed_and_turned"].const_value = Rearranged(made, turn, (size, size))
+    one = square.nbytes
+    traffic = Traffic()
+    write_model(loaded, tmp_path / "out.onnx", None, traffic)
+    assert traffic.counts == (3 * one, one, 2 * one)
+    traffic = Traffic()
+    write_model(loaded, tmp_path / "out.onnx", tmp_path / "out.onnx.data", traffic)
+    assert traffic.counts == (3 * one, one, 2 * one)
+
+
+def test_what_is_read_from_elsewhere_is_not_counted(tmp_path: Path) -> None:
+    loaded = load(save(with_weights_everywhere(), tmp_path / "m.onnx"))
+    traffic = Traffic()
+    where = ir.ExternalTensor("there", 0, 256, ir.DataType.FLOAT, shape=ir.Shape([8, 8]), name="w")
+
+    def locate(tensor: ir.TensorProtocol) -> ir.ExternalTensor | None:
+        return where if tensor.name == "w" else None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(serializing, "EXTERNAL_THRESHOLD", 255)
+        write_model(loaded, tmp_path / "out.onnx", None, traffic, locate)
+    assert traffic.counts == (3 * 256, 0, 0)

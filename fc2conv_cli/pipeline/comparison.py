@@ -55,17 +55,21 @@ def verify(
     Raises:
         FC2ConvError: A file cannot be used, or onnxruntime cannot run the original.
     """
-    listed = {value.name for value in load(Path(converted)).graph.inputs}
-    loading = with_inputs(loading, example_inputs)
-    with open_source(original, loading, watch or Stopwatch()) as source:
-        settings, model = with_shapes(settings, source, loading), load(source.onnx)
+    watch, loading = watch or Stopwatch(), with_inputs(loading, example_inputs)
+    with watch("load"):
+        listed = {value.name for value in load(Path(converted)).graph.inputs}
+    with open_source(original, loading, watch) as source:
+        settings = with_shapes(settings, source, loading)
+        with watch("load"):
+            model = load(source.onnx)
         frozen = [name for name in graphs.freeze_inputs(model) if name not in listed] if freeze_inputs else []
         report = compared(source, Path(converted), settings, frozen)
         report = replace(report, notes=(*report.notes, *unsettled_notes(source.notes, report)))
         if per_layer:
-            with source.watch("layers"):
+            with watch("layers"):
                 layers = compare_layers(source.onnx, Path(converted), settings, report.cases, report.farthest)
             report = replace(report, per_layer=layers)
+    report = replace(report, seconds=dict(watch.seconds))
     if not any(node.op_type == "If" for graph in graphs.all_graphs(model) for node in graph):
         return report
     return replace(report, notes=(*report.notes, "the model has branches (If): what no input reached was not compared"))

@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fc2conv_cli import interruption
 from fc2conv_cli.errors import OutputExistsError, OutputFileError, UsageError
 from fc2conv_cli.frontends.kinds import Kind, kind_of
 from fc2conv_cli.frontends.source import Source, export_name
@@ -57,6 +58,7 @@ def keep_export(source: Source, target: Path) -> Path:
     """Copy the exported model beside the output, with its file of weights if it has one."""
     try:
         for file in source.onnx.parent.iterdir():
+            interruption.begins(target.with_name(file.name))
             shutil.copyfile(file, target.with_name(file.name))
     except OSError as error:
         problem = f"the export cannot be written ({error.strerror})"

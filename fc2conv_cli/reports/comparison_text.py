@@ -7,7 +7,7 @@ import math
 from rich.console import Console
 
 from fc2conv_cli.reports import layers, words
-from fc2conv_cli.reports.lines import line, notes, plain, table
+from fc2conv_cli.reports.lines import line, notes, plain, seconds, table
 from fc2conv_cli.reports.printable import printable
 from fc2conv_cli.verification.report import OutputReport, VerifyReport
 
@@ -19,6 +19,8 @@ def verify(console: Console, report: VerifyReport, *, verbose: bool) -> None:
     if report.per_layer is not None:
         layers.show(console, report.per_layer, verbose=verbose)
         line(console, words.layers_beside_outputs(report))
+    if verbose:
+        seconds(console, report.seconds)
     line(console, words.which_layer(report))
     style = "bold green" if report.passed else "bold red"
     verdict = plain("verdict: ") + plain(words.verdict(report), style)

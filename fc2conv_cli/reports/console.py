@@ -14,7 +14,7 @@ from fc2conv_cli.layout.interface import InterfaceChange
 from fc2conv_cli.layout.stretches import Stretch
 from fc2conv_cli.pipeline.records import ConversionReport, InspectionReport
 from fc2conv_cli.reports import comparison_text
-from fc2conv_cli.reports.lines import line, lines, notes, plain, table
+from fc2conv_cli.reports.lines import line, lines, notes, plain, seconds, table
 from fc2conv_cli.reports.printable import printable
 from fc2conv_cli.sizes import Size, format_shape
 from fc2conv_cli.summary import LayerSummary, PlanSummary, SkipSummary, summarise
@@ -24,6 +24,8 @@ _PLAIN_WIDTH = 150
 """Width when the text does not go to a terminal."""
 _LISTED_STRETCHES = 8
 """Lines before the list of stretches is cut."""
+_LISTED_NODES = 20
+"""Other nodes of a stretch that are named."""
 _LISTED_ROWS = 40
 """Rows before the table of layers is cut; ``-v`` and JSON have them all."""
 
@@ -84,9 +86,8 @@ def _conversion(console: Console, report: ConversionReport, verbose: bool) -> No
 
 
 def _seconds(console: Console, report: ConversionReport | InspectionReport, verbose: bool) -> None:
-    if verbose and report.seconds:
-        stages = ", ".join(f"{stage} {spent:.3f}" for stage, spent in report.seconds.items())
-        line(console, f"seconds: {stages}")
+    if verbose:
+        seconds(console, report.seconds)
     if verbose and isinstance(report, ConversionReport) and report.written is not None:
         copied, rearranged, made = report.written
         line(console, f"bytes of weights: {copied:,} copied as they are, {rearranged:,} rearranged, {made:,} computed")
@@ -118,10 +119,16 @@ def _stretches(console: Console, stretches: Sequence[Stretch], verbose: bool) ->
         more = "node" if len(stretch.nodes) == 1 else "nodes"
         said.append(f"stays 4-D: {which} and {len(stretch.nodes)} other {more}")
         if verbose and stretch.nodes:
-            said.append(f"  {', '.join(stretch.nodes)}")
+            said.append(f"  {_first(stretch.nodes)}")
     lines(console, said)
     if not verbose and len(shown) > _LISTED_STRETCHES:
         line(console, f"  ... and {len(shown) - _LISTED_STRETCHES} more stretches (-v lists all)")
+
+
+def _first(nodes: Sequence[str]) -> str:
+    """Names of nodes, as many as one reads on a line."""
+    more = len(nodes) - _LISTED_NODES
+    return ", ".join(nodes[:_LISTED_NODES]) + (f" ... and {more} more (JSON has all)" if more > 0 else "")
 
 
 def _interface(console: Console, changes: Sequence[InterfaceChange]) -> None:

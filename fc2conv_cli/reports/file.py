@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from fc2conv_cli import interruption
 from fc2conv_cli.errors import OutputFileError
 
 _SNIFFED_BYTES = 65536
@@ -40,6 +41,7 @@ def write(path: Path, text: str) -> None:
         OutputFileError: As `check`, or the system refuses it.
     """
     check(path)  # again: the command itself may have written there
+    interruption.begins(path)
     try:
         path.write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -86,7 +86,8 @@ def _error(fields: Fields, command: str) -> ErrorReport:
 
 def _record(fields: Fields, kind: str) -> ConversionReport | InspectionReport | VerifyReport:
     if kind == "verify":
-        return _verification(fields)
+        seconds = fields.object("seconds").numbers() if fields.has("seconds") else {}
+        return replace(_verification(fields), seconds=seconds)
     model, plan, notes = fields.path("model"), _plan(fields), fields.texts("notes")
     counts = fields.object("layout_nodes")
     before, after = _count(counts.object_or_none("before")), _count(counts.object_or_none("after"))

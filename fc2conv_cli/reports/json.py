@@ -34,7 +34,7 @@ def render(report: ConversionReport | InspectionReport | VerifyReport) -> str:
             "seconds": _seconds(report),
         }
     else:
-        content = {"command": "verify", **verification(report)}
+        content = {"command": "verify", **verification(report), "seconds": _seconds(report)}
     return json.dumps(_finite({"version": VERSION, **content}), indent=2, allow_nan=False) + "\n"
 
 
@@ -58,7 +58,7 @@ def conversion(report: ConversionReport) -> dict[str, Any]:
     }
 
 
-def _seconds(report: ConversionReport | InspectionReport) -> dict[str, float]:
+def _seconds(report: ConversionReport | InspectionReport | VerifyReport) -> dict[str, float]:
     return {stage: round(spent, 3) for stage, spent in report.seconds.items()}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rich.console import Console
 from rich.text import Text
@@ -33,6 +33,12 @@ def lines(console: Console, said: Iterable[str]) -> None:
 def notes(console: Console, said: Iterable[str]) -> None:
     """Notes, each on a line."""
     lines(console, (f"note: {note}" for note in said))
+
+
+def seconds(console: Console, spent: Mapping[str, float]) -> None:
+    """How long each stage took, on one line."""
+    if spent:
+        line(console, f"seconds: {', '.join(f'{stage} {count:.3f}' for stage, count in spent.items())}")
 
 
 def table(*columns: str) -> Columns:

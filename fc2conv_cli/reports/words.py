@@ -84,8 +84,15 @@ def costs(report: VerifyReport) -> Iterator[str]:
     for name, cost in (("original", report.original_cost), ("converted", report.converted_cost)):
         if cost is not None:
             memory = "" if cost.memory_bytes is None else f", {cost.memory_bytes / 2**20:.1f} MB of memory"
-            each = f", {cost.seconds_per_run * 1e3:.3g} ms a run over {cost.runs} after the first" if cost.runs else ""
-            yield f"{name}: loaded in {cost.load_seconds * 1e3:.3g} ms{each}{memory}"
+            each = f", {_time(cost.seconds_per_run)} a run over {cost.runs} after the first" if cost.runs else ""
+            yield f"{name}: loaded in {_time(cost.load_seconds)}{each}{memory}"
+
+
+def _time(seconds: float) -> str:
+    """Three digits, as seconds or as milliseconds, and never an exponent."""
+    value, unit = (seconds, "s") if seconds >= 0.9995 else (1e3 * seconds, "ms")
+    whole = len(str(int(value)))
+    return f"{value:.{max(0, 3 - whole)}f} {unit}"
 
 
 def ill_conditioned(output: OutputReport, *, accepted: bool) -> str:

@@ -136,6 +136,7 @@ class VerifyReport:
         quantized: Whether the original rounds to integers: what differs is compared in another engine too.
         farthest: The inputs on which each output that does not agree is farthest off; a saved report has none.
         per_layer: The comparison layer by layer, if it was asked for; it does not change the verdict.
+        seconds: How long each stage took, as in `ConversionReport`; a comparison within another report has none.
     """
 
     original: Path
@@ -156,6 +157,7 @@ class VerifyReport:
     per_layer: LayersReport | None = None
     quantized: bool = False
     farthest: tuple[Mapping[str, Array], ...] = field(default=(), compare=False, repr=False)
+    seconds: Mapping[str, float] = field(default_factory=dict, compare=False)
 
     def __str__(self) -> str:
         """The report as the command line prints it."""

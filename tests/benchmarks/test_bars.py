@@ -124,3 +124,53 @@ def test_what_cannot_be_measured_is_refused(words: list[str], said: str, capsys:
 def test_each_model_can_be_made() -> None:
     ours = {"mlp", "deep", "half_as_deep"}
     assert {bar.model for bar in BARS} <= ours | set(models.MODELS)
+
+
+@pytest.mark.usefixtures("short")
+def test_ctrl_c_leaves_the_rows_so_far(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("as it was")
+    calls = 0
+
+    def stopped(command: list[object], *given: object) -> Cost:
+        nonlocal calls
+        calls += 1
+        if calls == 4:  # in the conversion of the second bar
+            (tmp_path / "bars" / "out.onnx").write_text("half a file")
+            (tmp_path / "bars" / ".fc2conv-x").mkdir()
+            (tmp_path / "bars" / ".fc2conv-x.onnx").write_text("half a file")
+            raise KeyboardInterrupt
+        return cost(1.0)
+
+    monkeypatch.setattr(bars, "run", stopped)
+    with pytest.raises(SystemExit) as ended:
+        bars.main(["--folder", str(tmp_path / "bars"), "--runs", "1", "--page", str(page)])
+    said = capsys.readouterr()
+    assert ended.value.code == 130
+    assert [cells(line)[0] for line in said.out.splitlines()[2:]] == ["a tiny model"]
+    assert said.err.splitlines() == [
+        "mlp: a tiny model",
+        "mlp: verified",
+        "interrupted; the rows above are measured, no page is written",
+    ]
+    assert sorted(file.name for file in (tmp_path / "bars").iterdir()) == ["mlp.onnx"]
+    assert page.read_text() == "as it was"
+
+
+def test_a_model_whose_writing_was_stopped_is_not_there(tmp_path: Path) -> None:
+    def stopped(path: Path) -> None:
+        path.with_name("m.onnx.data").write_text("half")
+        path.write_text("half")
+        raise KeyboardInterrupt
+
+    def write(path: Path) -> None:
+        path.write_text("whole")
+
+    with pytest.raises(KeyboardInterrupt):
+        models.write_once(tmp_path / "m.onnx", stopped)
+    assert not (tmp_path / "m.onnx").exists()
+    assert models.write_once(tmp_path / "n.onnx", write).read_text() == "whole"
+    assert [file.name for file in tmp_path.iterdir()] == ["n.onnx"]
+    assert models.write_once(tmp_path / "n.onnx", stopped).read_text() == "whole"

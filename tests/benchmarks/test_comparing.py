@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,8 @@ from benchmarks.environments import Environment
 from benchmarks.judging import judge
 from benchmarks.measuring import Limits
 from benchmarks.peers import ROOT, TOOLS, Tool
-from benchmarks.results import Row
+from benchmarks.results import Results, Row
+from benchmarks.results import save as save_results
 
 BREAKS = """
 import onnx, sys
@@ -112,8 +114,23 @@ def test_sizes_are_fixed(sample: str, shape: list[int], tmp_path: Path) -> None:
 def test_the_command_lists_models_and_refuses_others(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks", "--folder", str(tmp_path)]
     listed = subprocess.run([*command, "--list"], capture_output=True, text=True, cwd=ROOT, check=True)
-    assert "vgg11\n" in listed.stdout
+    for line in ("vgg11 (timed)", "mlp, fixed", "digits_cnn, fixed (timed)", "deit_tiny_patch16_224 (timed)"):
+        assert f"{line}\n" in listed.stdout
     assert "tools: cp; fc2conv; fc2conv, verified; onnxsim" in listed.stdout
+    command[-1] += "/new"
     refused = subprocess.run([*command, "nothing"], capture_output=True, text=True, cwd=ROOT, check=False)
     assert refused.returncode == 1
-    assert refused.stderr.startswith("no model nothing; --list names them.")
+    assert refused.stderr == "no model nothing; --list names them.\n"
+    assert names(tmp_path) == []
+
+
+def test_a_reader_that_goes_away_is_no_fault(tmp_path: Path) -> None:
+    save_results(Results("2026-01-02", "a machine", {}, {}, [], []), tmp_path / "results.json")
+    reads, writes = os.pipe()
+    os.close(reads)
+    code = "import benchmarks.__main__ as command; command.draw = lambda *given: False; command.main()"
+    words = [sys.executable, "-c", code, "--again", "--folder", str(tmp_path)]
+    done = subprocess.run(words, stdout=writes, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False)
+    os.close(writes)
+    assert (done.returncode, done.stderr) == (141, "")
+    assert (tmp_path / "results.md").exists()

@@ -93,3 +93,13 @@ def test_the_same_results_are_the_same_picture(tmp_path: Path) -> None:
     first, second = (picture.read_text() for picture in pictures)
     assert first == second
     assert "wall time over that of cp" in first
+
+
+def test_without_bars_there_is_no_legend_and_no_warning(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    for name, rows in (("none", [Row("m", "fc2conv", 5, "", 4, 0, 2)]), ("some", [COPY, GOOD])):
+        save(Results("2026-01-02", "a machine", {}, {}, rows), tmp_path / "results.json")
+        words = [sys.executable, plot.__file__, tmp_path / "results.json", tmp_path / f"{name}.svg"]
+        assert subprocess.run(words, check=True, capture_output=True, text=True).stderr == ""
+    legends = ["legend_1" in (tmp_path / f"{name}.svg").read_text() for name in ("none", "some")]
+    assert legends == [False, True]

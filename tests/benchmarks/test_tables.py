@@ -86,3 +86,12 @@ def test_a_page_keeps_what_stands_around(tmp_path: Path) -> None:
     assert "one" not in text.splitlines()
     assert text.count(page.BEGIN) == text.count(page.END) == 1
     assert "Measured 2026-01-02 on a machine; onnx 1." in text
+
+
+def test_where_nothing_was_timed_the_page_says_so() -> None:
+    untimed = Row("m", "fc2conv", 5, "", 4, 0, 2)
+    assert tables.UNTIMED in tables.page(results(untimed), None)
+    assert "| processor |" not in tables.page(results(untimed), None)
+    timed = dataclasses.replace(untimed, seconds=[0.5], cpu=[0.5], peaks=[10**7])
+    assert tables.UNTIMED not in tables.page(results(untimed, timed), None)
+    assert "| processor |" in tables.page(results(untimed, timed), None)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+import json
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from onnx import helper
 
 from fc2conv_cli import convert, inspect, verify
 from fc2conv_cli.reports.console import render
+from fc2conv_cli.reports.json import render as render_json
 
 
 def text(report: object, verbose: bool = False, width: int | None = None) -> str:
@@ -38,6 +41,22 @@ def test_long_tables_are_cut_unless_verbose(tmp_path: Path) -> None:
     assert "... and 21 more (-v lists all)" in text(report)
     assert "layer59" not in text(report)
     assert "layer60" in text(report, verbose=True)
+
+
+def test_of_a_long_stretch_the_first_nodes_are_named(tmp_path: Path) -> None:
+    def shown(relus: int) -> str:
+        names = [*(f"v{i}" for i in range(relus)), "y"]
+        nodes = [helper.make_node("MatMul", ["x", "w"], ["v0"], name="layer")]
+        nodes += [helper.make_node("Relu", [a], [b], name=f"[{b}]") for a, b in itertools.pairwise(names)]
+        proto = model(nodes, [value("x", [3, 2])], [value("y", [3, 2])], {"w": random((2, 2))})
+        report = inspect(save(proto, tmp_path / "m.onnx"))
+        lines = text(report, verbose=True).splitlines()
+        at = lines.index(f"stays 4-D: layer layer and {relus} other nodes")
+        assert json.loads(render_json(report))["stretches"][0]["nodes"] == [f"[{name}]" for name in names[1:]]
+        return lines[at + 1]
+
+    assert shown(20) == f"  {', '.join(f'[v{i}]' for i in range(1, 20))}, [y]"
+    assert shown(23) == f"  {', '.join(f'[v{i}]' for i in range(1, 21))} ... and 3 more (JSON has all)"
 
 
 def test_reasons_come_with_advice(tmp_path: Path) -> None:

@@ -5,12 +5,14 @@ import time
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pytest
 from command_line import fc2conv
 from helpers import matmul, random, save
 
 from fc2conv_cli import Settings, verify
 from fc2conv_cli.reports.words import costs
-from fc2conv_cli.verification.cost import Measured, resident_bytes
+from fc2conv_cli.verification.cost import Cost, Measured, resident_bytes
+from fc2conv_cli.verification.report import VerifyReport
 from fc2conv_cli.verification.runner import Runner, warm_up
 
 
@@ -76,3 +78,18 @@ def test_one_run_has_no_time_a_run(tmp_path: Path) -> None:
     _, converted = costs(report)
     assert converted.startswith("converted: loaded in ")
     assert "a run" not in converted
+
+
+@pytest.mark.parametrize(
+    ("load", "run", "said"),
+    [
+        (0.00012345, 0.0012345, "loaded in 0.12 ms, 1.23 ms a run"),
+        (0.0123, 0.0999, "loaded in 12.3 ms, 99.9 ms a run"),
+        (0.9994, 0.9996, "loaded in 999 ms, 1.00 s a run"),
+        (1.27, 2.59, "loaded in 1.27 s, 2.59 s a run"),
+        (12.34, 12345.0, "loaded in 12.3 s, 12345 s a run"),
+    ],
+)
+def test_times_have_no_exponent(load: float, run: float, said: str) -> None:
+    report = VerifyReport(Path("a"), Path("b"), 0, 1, (), 2, (), original_cost=Cost(load, run, 1, None))
+    assert list(costs(report)) == [f"original: {said} over 1 after the first"]
