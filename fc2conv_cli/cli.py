@@ -307,6 +307,9 @@ def main() -> NoReturn:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
+    except MemoryError:
+        _complain("fc2conv: there is not enough memory\nFree some memory, or use a machine that has more.\n")
+        sys.exit(UNUSABLE)
     except Exception as error:
         if {"-v", "--verbose"} & set(sys.argv):
             traceback.print_exc()

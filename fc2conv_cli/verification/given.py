@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fc2conv_cli.errors import InvalidInputsError
+from fc2conv_cli.errors import InvalidInputsError, NotEnoughMemoryError
+from fc2conv_cli.memory import is_out_of_memory, needing_memory
 from fc2conv_cli.sizes import PLACEHOLDERS
 from fc2conv_cli.verification.runner import Port
 
@@ -115,6 +116,8 @@ def _read(path: Path) -> Array | dict[str, Array]:
             raise ValueError(f"{odd!r} in it is no array")
         return {name: _native(array) for name, array in arrays.items()}
     except Exception as error:  # numpy and zipfile raise a dozen kinds
+        if is_out_of_memory(error):
+            raise NotEnoughMemoryError(f"read {path}") from error
         why = " ".join(str(error).split())[:200] or type(error).__name__
         if "pickle" in why:  # numpy's own advice is to let it run code
             why = "it holds Python objects, which only code in the file could make again"
@@ -127,7 +130,7 @@ _STARTS = (b"PK\x03\x04", b"PK\x05\x06", b"\x93NUMPY")
 
 def _check_kind(path: Path, hint: str) -> None:
     try:
-        with path.open("rb") as file:
+        with needing_memory(f"read {path}"), path.open("rb") as file:
             start = file.read(max(map(len, _STARTS)))
     except OSError as error:
         raise InvalidInputsError(path, f"cannot be read ({error.strerror})", hint=hint) from error
