@@ -128,6 +128,11 @@ def is_no_rounding(output: OutputReport) -> bool:
     return output.excess is not None and output.excess > MORE_THAN_ROUNDING
 
 
+def is_of_little_worth(note: str) -> bool:
+    """Whether a note on an output, in a saved report too, says that its comparison shows nothing or little."""
+    return "shows nothing" in note or "shows little" in note
+
+
 def rounded_up(value: float) -> str:
     """Two digits, never below the value itself: what is suggested must be enough."""
     if not value:
