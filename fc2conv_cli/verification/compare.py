@@ -263,9 +263,8 @@ def _compare_in(room: Room, engine: _Engine, pair: _Pair, settings: Settings) ->
         return _report(engine, pair, settings, outcome, gathered)
     candidate, noted = adapted(measured, reference)
     ours, theirs = ((*runner.inputs, *runner.overridable) for runner in (reference, candidate))
-    outcome = Outcome(
-        said=noted, failures=compare_inputs([port for port in ours if port.name not in pair.frozen], theirs)
-    )
+    kept, defaults = [p for p in ours if p.name not in pair.frozen], {p.name for p in reference.overridable}
+    outcome = Outcome(said=noted, failures=compare_inputs(kept, theirs, defaults))
     each, whole = compare_outputs(reference.outputs, candidate.outputs)
     outcome.failures.extend(whole)
     for name, failures in each.items():
