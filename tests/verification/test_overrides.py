@@ -159,7 +159,7 @@ def test_a_value_for_what_cannot_be_made_up_counts_as_another_one(tmp_path: Path
         ({"bias": np.float64([1, 2, 3])}, "array 'bias' is float64, the input float32"),
         (
             {"w": random((4, 3))},
-            r"array 'w' is no input of the model\nThe model takes x; bias, factor, zero may be ",
+            r"array 'w' is no input of the model\nThe model takes x; bias, factor, zero may be given",
         ),
     ],
 )
