@@ -308,6 +308,9 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         _complain(printable_lines(interruption.message()))
         sys.exit(128 + signal.SIGINT)
+    except MemoryError:
+        _complain("fc2conv: there is not enough memory\nFree some memory, or use a machine that has more.\n")
+        sys.exit(UNUSABLE)
     except Exception as error:
         if {"-v", "--verbose"} & set(sys.argv):
             traceback.print_exc()

@@ -16,6 +16,7 @@
     |  |- OutputExistsError          something is there already, or it is the input itself
     |- UnrunnableModelError          onnxruntime cannot run the original, so nothing can be verified
     |- InvalidInputsError            the inputs to compare on cannot be read, or do not fit the model
+    |- NotEnoughMemoryError          memory is short, which says nothing of a model
     |- TorchMissingError             the file needs PyTorch, which is not installed
 
 A deviation between two models, or a layer that stays, is a result (exit code 1) and never an exception. Any
@@ -116,6 +117,14 @@ class UnrunnableModelError(ModelFileError):
 
 class InvalidInputsError(ModelFileError):
     """The inputs that the user gave cannot be read, or do not fit the model."""
+
+
+class NotEnoughMemoryError(FC2ConvError):
+    """Memory is short: that is no fault of a file, and no difference between two models."""
+
+    def __init__(self, purpose: str, *, hint: str = "") -> None:
+        """Say what it was needed for, ``load the original``, then what to do about it."""
+        super().__init__(f"there is not enough memory to {purpose}", hint=hint or "Free some memory.")
 
 
 class TorchMissingError(FC2ConvError):

@@ -29,12 +29,13 @@ def test_convert_then_verify(path: Path) -> None:
     assert "9 runs, seed 0 at N=1; N=3; N=5" in again.stdout
 
 
-def test_a_difference_is_1_and_says_what_would_pass(path: Path, tmp_path: Path) -> None:
+def test_a_difference_is_1_and_says_how_to_find_it(path: Path, tmp_path: Path) -> None:
     other = save(matmul(["N", 4], random((4, 3)) * np.float32(1.0005), random((3,))), tmp_path / "other.onnx")
     done = fc2conv("verify", path, other)
     assert done.returncode == 1
     assert "DIFFERENT" in done.stdout
-    assert "would pass with --rtol" in done.stdout
+    assert "would pass with --rtol" not in done.stdout  # it is no rounding
+    assert "--per-layer tells which layer diverges first" in done.stdout
     assert "verdict: DIFFERENT" in done.stdout
     assert done.stderr == ""
     assert fc2conv("verify", path, other, "--rtol", "0.05").returncode == 0

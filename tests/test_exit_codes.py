@@ -99,3 +99,16 @@ def test_a_fault_of_our_own_is_101(folder: Path, tmp_path: Path, line: str) -> N
     told = fc2conv(*line.split(), "-v", cwd=folder, PYTHONPATH=path)
     assert told.returncode == 101
     assert "Traceback" in told.stderr
+
+
+def test_memory_that_is_not_there_is_no_fault_of_ours(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(FAULT.replace("1 / 0", "bytes(2**62)"))
+    path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
+    before = names(folder)
+    done = fc2conv("convert", "m.onnx", "-o", "fault.onnx", cwd=folder, PYTHONPATH=path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("fc2conv: there is not enough memory")
+    assert names(folder) == before
+    anywhere = "import fc2conv_cli.cli as cli; cli.app = lambda: bytes(2**62); cli.main()"
+    done = subprocess.run([sys.executable, "-c", anywhere], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.split("\n")[0]) == (2, "fc2conv: there is not enough memory")

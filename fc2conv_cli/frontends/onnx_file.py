@@ -10,9 +10,16 @@ import onnx
 import onnx_ir as ir
 from google.protobuf.message import DecodeError
 
-from fc2conv_cli.errors import ExternalDataError, InvalidModelError, ModelNotFoundError, NotOnnxError
+from fc2conv_cli.errors import (
+    ExternalDataError,
+    InvalidModelError,
+    ModelNotFoundError,
+    NotEnoughMemoryError,
+    NotOnnxError,
+)
 from fc2conv_cli.frontends.large_file import Parsed, parse, refer
 from fc2conv_cli.graphs import attribute_tensors, nested_graphs
+from fc2conv_cli.memory import needing_memory
 from fc2conv_cli.tensors import InAttribute, held_tensors, remember_names
 from fc2conv_cli.weights import InFile, place_of
 
@@ -69,7 +76,10 @@ def _model(proto: onnx.ModelProto, path: Path) -> ir.Model:
     _refuse_what_cannot_be_kept(proto, path)
     _unify_default_domain(proto, path)
     try:
-        model = ir.serde.deserialize_model(proto)
+        with needing_memory(f"read {path}"):
+            model = ir.serde.deserialize_model(proto)
+    except NotEnoughMemoryError:
+        raise
     except Exception as error:
         raise InvalidModelError(
             path, f"the graph is not valid: {_innermost(error)}", hint="Check it with onnx.checker."
@@ -149,14 +159,15 @@ def _read(path: Path) -> Parsed:
             raise ModelNotFoundError(path, "this is a folder", hint="Name the .onnx file in it.")
         if path.exists() and not path.is_file():
             raise ModelNotFoundError(path, "this is a device or a pipe", hint="Name a file.")
-        with path.open("rb") as file:
+        with needing_memory(f"read {path}"), path.open("rb") as file:
             head = file.read(32)
         if not head:
             raise NotOnnxError(path, "the file is empty", hint="Export or copy the model again.")
         for magic, problem, hint in _OTHER_FORMATS:
             if head.startswith(magic):
                 raise NotOnnxError(path, problem, hint=hint)
-        return parse(path)
+        with needing_memory(f"read {path}"):
+            return parse(path)
     except UnicodeEncodeError as error:
         name = Path(str(path).encode(errors="backslashreplace").decode())
         raise ModelNotFoundError(name, "the file name is not UTF-8", hint="Rename the file.") from error

@@ -15,6 +15,7 @@ from fc2conv_cli.frontends.loading import Loading
 from fc2conv_cli.frontends.onnx_file import load
 from fc2conv_cli.frontends.pytorch.concerns import unsettled
 from fc2conv_cli.frontends.source import Source, open_source
+from fc2conv_cli.memory import needing_memory
 from fc2conv_cli.pipeline.opening import with_inputs, with_shapes
 from fc2conv_cli.timing import Stopwatch
 from fc2conv_cli.verification.compare import compare_models
@@ -66,7 +67,7 @@ def verify(
         report = compared(source, Path(converted), settings, frozen)
         report = replace(report, notes=(*report.notes, *unsettled_notes(source.notes, report)))
         if per_layer:
-            with watch("layers"):
+            with watch("layers"), needing_memory("compare layer by layer", "Leave out --per-layer."):
                 layers = compare_layers(source.onnx, Path(converted), settings, report.cases, report.farthest)
             report = replace(report, per_layer=layers)
     report = replace(report, seconds=dict(watch.seconds))

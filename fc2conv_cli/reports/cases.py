@@ -13,6 +13,7 @@ from fc2conv_cli.reports.words import (
     element,
     figures,
     ill_conditioned,
+    is_no_rounding,
     number,
     output_verdict,
     rounded_up,
@@ -171,7 +172,8 @@ def _details(report: VerifyReport, output: OutputReport) -> tuple[str, ...]:
     if said := ill_conditioned(output, accepted=report.accepts_ill_conditioned):
         lines.append(said)
     if not report.lets_pass(output):
-        if not output.failures and "float" in output.dtype and math.isfinite(output.rtol_to_pass):
+        numbers = not output.failures and "float" in output.dtype and math.isfinite(output.rtol_to_pass)
+        if numbers and not is_no_rounding(output):
             lines.append(f"rtol needed to pass: {rounded_up(output.rtol_to_pass)}")
         lines += by_layer(report)
     return (*lines, *output.notes)

@@ -15,8 +15,8 @@ from fc2conv_cli.verification.report import VerifyReport
 
 
 def render(report: Report) -> str:
-    """One annotation for each case that did not pass, and one for the whole. The runner reads them from stdout."""
-    lines = [*map(_annotation, _telling(report)), *_first_layer(report)]
+    """One annotation for each case that did not pass, each note on one that did, and one for the whole, on stdout."""
+    lines = [*map(_annotation, _telling(report)), *_first_layer(report), *_noted(report)]
     said = [headline(report), *(words.ran(compared) for compared in comparisons(report).values())]
     if isinstance(report, VerifyReport):
         said += [line for line in (words.what_would_pass(report), words.which_layer(report)) if line]
@@ -49,6 +49,16 @@ def _telling(report: Report) -> Iterator[Case]:
 def _annotation(case: Case) -> str:
     kind = "error" if case.outcome == "failed" else "warning" if case.accepted else "notice"
     return _command(kind, (case.message, *case.details), f"fc2conv: {case.suite}, {case.name}")
+
+
+def _noted(report: Report) -> Iterator[str]:
+    """What is noted of the outputs that passed; with the others it stands in their own annotations."""
+    good = {(case.suite, case.name) for case in cases(report) if case.outcome == "passed" and not case.accepted}
+    for suite, compared in comparisons(report).items():
+        for output in compared.outputs:
+            for note in output.notes if (suite, output.name) in good else ():
+                kind = "warning" if words.is_of_little_worth(note) else "notice"
+                yield _command(kind, [f"output {output.name!r}: {note}"], f"fc2conv: {suite}, {output.name}")
 
 
 def _command(kind: str, lines: Iterable[str], title: str) -> str:

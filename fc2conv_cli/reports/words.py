@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from fc2conv_cli.verification.layer_report import LayersReport
+from fc2conv_cli.verification.metrics import MORE_THAN_ROUNDING
 from fc2conv_cli.verification.report import OutputReport, VerifyReport
 
 _SENSIBLE_RTOL = 1.0
@@ -122,11 +123,21 @@ def what_would_pass(report: VerifyReport) -> str:
     if rtol is None or rtol > _SENSIBLE_RTOL:
         return ""
     failing = [output for output in report.outputs if not output.passed]
-    if any(output.rtol_to_pass > _SENSIBLE_FACTOR * _in_force(output) for output in failing):
+    if any(output.rtol_to_pass > _SENSIBLE_FACTOR * _in_force(output) or is_no_rounding(output) for output in failing):
         return ""
     used = {output.tolerance.rtol for output in failing}
     now = f"; now it is {number(used.pop())}" if len(used) == 1 else ""
     return f"all outputs would pass with --rtol {rounded_up(rtol)}{now}"
+
+
+def is_no_rounding(output: OutputReport) -> bool:
+    """Whether an output is so many times its noise away that a tolerance that lets it pass would hide a fault."""
+    return output.excess is not None and output.excess > MORE_THAN_ROUNDING
+
+
+def is_of_little_worth(note: str) -> bool:
+    """Whether a note on an output, in a saved report too, says that its comparison shows nothing or little."""
+    return "shows nothing" in note or "shows little" in note
 
 
 def rounded_up(value: float) -> str:

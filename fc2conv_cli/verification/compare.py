@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from fc2conv_cli.errors import UnrunnableModelError, UsageError
 from fc2conv_cli.frontends.onnx_file import load
+from fc2conv_cli.memory import needing_memory
 from fc2conv_cli.timing import Stopwatch
 from fc2conv_cli.verification.adapted import adapted
 from fc2conv_cli.verification.choices import Choices
@@ -17,6 +18,7 @@ from fc2conv_cli.verification.cost import Cost
 from fc2conv_cli.verification.declared import contradicted, declared_outputs
 from fc2conv_cli.verification.facts import Facts, facts_of
 from fc2conv_cli.verification.gathered import Gathered
+from fc2conv_cli.verification.held import Held, memory_hint
 from fc2conv_cli.verification.inputs import dims_of, dynamic_dims
 from fc2conv_cli.verification.instrument import Instrumented, in_onnxruntime, in_reference
 from fc2conv_cli.verification.interface import compare_inputs, compare_outputs, shape_text
@@ -65,12 +67,15 @@ def compare_models(
 
     Raises:
         UnrunnableModelError: The original cannot be loaded, or run on any inputs.
+        NotEnoughMemoryError: One of the models does not fit into memory.
     """
-    facts, name, watch = facts_of(original), name or original, watch or Stopwatch()
-    rewrite = _compare_files(_Pair(name, converted, original, facts, watch, frozen), settings)
-    if eager is None:
-        return rewrite
-    return replace(rewrite, export=_compare_files(_Pair(name, original, eager, facts, watch, names=_EXPORT), settings))
+    with needing_memory("compare the two models", memory_hint(low_memory=settings.low_memory)):
+        facts, name, watch = facts_of(original), name or original, watch or Stopwatch()
+        rewrite = _compare_files(_Pair(name, converted, original, facts, watch, frozen), settings)
+        if eager is None:
+            return rewrite
+        export = _compare_files(_Pair(name, original, eager, facts, watch, names=_EXPORT), settings)
+        return replace(rewrite, export=export)
 
 
 _REWRITE = Names("the original", "the converted model")
@@ -102,9 +107,14 @@ class _Pair:
     names: Names = _REWRITE
     doubtful: set[Run] = field(default_factory=set)
 
-    def load(self, engine: _Engine) -> Model:
-        """The reference, ready to run."""
-        return engine.load(self.source) if isinstance(self.source, Path) else self.source
+    def load(self, engine: _Engine, hint: str) -> Model:
+        """The reference, ready to run, and what to do where it does not fit into memory."""
+        source = self.source
+        return Held(lambda: engine.load(source) if isinstance(source, Path) else source, self.names.reference, hint)
+
+    def load_candidate(self, engine: _Engine, hint: str) -> Model:
+        """The model to judge, likewise."""
+        return Held(lambda: engine.load(self.converted), self.names.candidate, hint)
 
     def engine_name(self, engine: _Engine) -> str:
         """What runs the two."""
@@ -227,11 +237,11 @@ def _compare(engine: _Engine, pair: _Pair, settings: Settings) -> VerifyReport:
 
 
 def _compare_in(room: Room, engine: _Engine, pair: _Pair, settings: Settings) -> VerifyReport:
-    facts = pair.facts
+    facts, hint = pair.facts, memory_hint(low_memory=settings.low_memory)
     if engine is _ONNXRUNTIME:
         warm_up()
     try:
-        original = room.load(lambda: pair.load(engine))
+        original = room.load(lambda: pair.load(engine, hint))
     except RunError as error:
         problem = f"{engine.name} cannot load it: {error}"
         raise UnrunnableModelError(pair.original, problem, hint=_UNVERIFIED) from error
@@ -246,16 +256,15 @@ def _compare_in(room: Room, engine: _Engine, pair: _Pair, settings: Settings) ->
         nothing = _nothing_gathered(reference, facts, settings)
         Comparison(reference, reference, settings, facts, nothing, pair.names, dims, runs, pair.watch).run_all()
     try:
-        measured = room.load(lambda: engine.load(pair.converted))
+        measured = room.load(lambda: pair.load_candidate(engine, hint))
     except RunError as error:
         advice = "" if settings.reference else " (--allow-unverifiable asks ONNX's reference evaluator)"
         outcome = Outcome(failures=[f"{engine.name} cannot load {pair.names.candidate}: {error}{advice}"])
         return _report(engine, pair, settings, outcome, gathered)
     candidate, noted = adapted(measured, reference)
     ours, theirs = ((*runner.inputs, *runner.overridable) for runner in (reference, candidate))
-    outcome = Outcome(
-        said=noted, failures=compare_inputs([port for port in ours if port.name not in pair.frozen], theirs)
-    )
+    kept, defaults = [p for p in ours if p.name not in pair.frozen], {p.name for p in reference.overridable}
+    outcome = Outcome(said=noted, failures=compare_inputs(kept, theirs, defaults))
     each, whole = compare_outputs(reference.outputs, candidate.outputs)
     outcome.failures.extend(whole)
     for name, failures in each.items():

@@ -13,9 +13,16 @@ import numpy.typing as npt
 from fc2conv_cli.verification.changes import Changes
 from fc2conv_cli.verification.extremes import kept, least_rtol, worst_of
 from fc2conv_cli.verification.measures import Sums
-from fc2conv_cli.verification.metrics import NOISE_FACTOR, Deviation, Tolerance, compare, tolerance_for
+from fc2conv_cli.verification.metrics import (
+    MORE_THAN_ROUNDING,
+    NOISE_FACTOR,
+    Deviation,
+    Tolerance,
+    compare,
+    tolerance_for,
+)
 from fc2conv_cli.verification.noise import Movements, noise_floor, times_noise
-from fc2conv_cli.verification.report import OutputReport, within_atol
+from fc2conv_cli.verification.report import WITHIN_ATOL, OutputReport, within_atol
 from fc2conv_cli.verification.runner import Port
 from fc2conv_cli.verification.saturation import Saturation
 from fc2conv_cli.verification.settings import OutputTolerance
@@ -30,9 +37,10 @@ _FEW_VALUES = 2
 
 _LOOSE = 1000
 """A tolerance of more than so many times the noise is that of fill values, as of masked scores."""
-_MORE_THAN_ROUNDING = 16.0
-"""Times the noise that a deviation within tolerance may be before that is said. Right conversions of the corpus come to
-4.5 at most; a wrong weight of a detector's class head, beside boxes in pixels, comes to 20."""
+
+
+_ADVICE = "; give inputs like those in use (--inputs); fc2conv verify --per-layer compares each layer"
+"""What to do about an output whose values show little."""
 
 
 class Compared(NamedTuple):
@@ -114,7 +122,10 @@ class Gathered:
             )
         if self.outside is not None and not self.movable:
             notes.append("its noise is not known: no float goes in, the original refuses moved ones, or it is random")
-        more = (self._note_little(), self._note_loose() or self.small.note)
+        little = self._note_little()
+        if little is not None and not little.startswith(WITHIN_ATOL):  # that one says itself what to do
+            little += _ADVICE
+        more = (little, self._note_loose() or self.small.note)
         return (*self.said, *notes, *(note for note in more if note is not None))
 
     def _note_little(self) -> str | None:
@@ -136,15 +147,16 @@ class Gathered:
     def _note_loose(self) -> str | None:
         """A tolerance that large values make so wide that a fault of the others fits in."""
         times = self.inside or 0.0
-        if self.tolerance is None or not self.noise or times <= NOISE_FACTOR:
+        if self.tolerance is None or self.worst is None or not self.noise or times <= NOISE_FACTOR:
             return None
-        wide = self.tolerance.atol + self.tolerance.rtol * self.largest
-        if not self.elementwise and wide > _LOOSE * self.noise:
+        if not self.elementwise and self.tolerance.at(self.largest) > _LOOSE * self.noise:
+            ref = self.worst.max_reference  # of the run that is shown: what is said agrees with what is shown
             return (
-                f"differs by {times:.2g} times its noise, and passes only since a value of {self.largest:.2g} makes "
-                f"the tolerance {wide:.2g}, so this shows little: --elementwise holds each value to its own"
+                f"differs by {times:.2g} times its noise, and passes only since a value of {ref:.3g} makes the "
+                f"tolerance {self.tolerance.at(ref):.3g}, so this shows little: --elementwise holds each value to its "
+                "own, fc2conv verify --per-layer compares each layer"
             )
-        if not _MORE_THAN_ROUNDING < times < math.inf:
+        if not MORE_THAN_ROUNDING < times < math.inf:
             return None
         return (
             f"differs by {times:.2g} times its noise, which rounding in another order hardly does, though by no more "

@@ -9,14 +9,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from fc2conv_cli.errors import InvalidInputsError
+from fc2conv_cli.errors import InvalidInputsError, NotEnoughMemoryError
+from fc2conv_cli.memory import is_out_of_memory, needing_memory
 from fc2conv_cli.sizes import PLACEHOLDERS
 from fc2conv_cli.verification.runner import Port
 
@@ -36,16 +37,42 @@ class GivenSample:
     feeds: Mapping[str, Array]
 
 
-def given_samples(path: Path, ports: Sequence[Port]) -> list[GivenSample]:
+@dataclass(frozen=True)
+class Ports:
+    """What may be given.
+
+    Attributes:
+        needed: The model's inputs.
+        defaults: Those that have a default, which holds where they are not given.
+    """
+
+    needed: Sequence[Port]
+    defaults: Sequence[Port] = ()
+
+    @property
+    def named(self) -> dict[str, Port]:
+        """All of them, by name."""
+        return {port.name: port for port in (*self.needed, *self.defaults)}
+
+    @property
+    def words(self) -> str:
+        """The names, for people."""
+        more = ", ".join(port.name for port in self.defaults)
+        return ", ".join(port.name for port in self.needed) + (f"; {more} may be given too" if more else "")
+
+
+def given_samples(path: Path, inputs: Sequence[Port], defaults: Sequence[Port] = ()) -> list[GivenSample]:
     """All samples of a file or folder.
 
     Args:
         path: The file or folder.
-        ports: The model's inputs.
+        inputs: The model's inputs.
+        defaults: Its inputs that have a default: a sample need not hold them.
 
     Raises:
         InvalidInputsError: It cannot be read, or does not fit the model.
     """
+    ports = Ports(inputs, defaults)
     try:
         path.stat()
     except (OSError, ValueError) as error:
@@ -60,10 +87,26 @@ def given_samples(path: Path, ports: Sequence[Port]) -> list[GivenSample]:
     return found
 
 
-def _refuse_contradictions(path: Path, sample: GivenSample, ports: Sequence[Port]) -> None:
+def refuse_folded(path: Path, names: Collection[str], model: str) -> None:
+    """Refuse values for inputs that a model goes by the defaults of: there is nothing to compare.
+
+    Args:
+        path: What gives them.
+        names: Those that are given, and that the model lacks.
+        model: What it is called.
+
+    Raises:
+        InvalidInputsError: There are such.
+    """
+    if names:
+        hint = "Leave it out: with --freeze-inputs its default holds."
+        raise InvalidInputsError(path, f"array {min(names)!r} is no input of {model}", hint=hint)
+
+
+def _refuse_contradictions(path: Path, sample: GivenSample, ports: Ports) -> None:
     """A dim of one name has one size: models that are given two run by chance, on what happens to broadcast."""
     seen: dict[str, tuple[str, int]] = {}
-    for port in ports:
+    for port in (port for name, port in ports.named.items() if name in sample.feeds):
         for dim, size in zip(port.shape or (), sample.feeds[port.name].shape, strict=False):
             if not isinstance(dim, str) or dim in PLACEHOLDERS:
                 continue
@@ -73,14 +116,14 @@ def _refuse_contradictions(path: Path, sample: GivenSample, ports: Sequence[Port
                 raise InvalidInputsError(path, problem, hint=f"Both declare the dim {dim!r}: give them one size of it.")
 
 
-def _folder(path: Path, ports: Sequence[Port]) -> Iterator[GivenSample]:
+def _folder(path: Path, ports: Ports) -> Iterator[GivenSample]:
     sets = [path] if path.name.startswith("test_data_set") else sorted(path.glob("test_data_set_*"))
     for folder in sets:
         yield from _test_data_set(folder, ports)
     for file in sorted(path.glob("*.npz")):
         yield from _file(file, ports)
     loose = sorted(path.glob("*.npy"))
-    named = {file.stem: file for file in loose if file.stem in {port.name for port in ports}}
+    named = {file.stem: file for file in loose if file.stem in ports.named}
     if named:
         contents = {name: _read(file) for name, file in named.items()}
         yield from _samples(path, {n: a for n, a in contents.items() if isinstance(a, np.ndarray)}, ports)
@@ -89,13 +132,13 @@ def _folder(path: Path, ports: Sequence[Port]) -> Iterator[GivenSample]:
             yield from _file(file, ports)
 
 
-def _file(path: Path, ports: Sequence[Port]) -> Iterator[GivenSample]:
+def _file(path: Path, ports: Ports) -> Iterator[GivenSample]:
     content = _read(path)
     if isinstance(content, np.ndarray):
-        if len(ports) != 1:
-            hint = f"Name the arrays in an .npz: {', '.join(port.name for port in ports)}."
-            raise InvalidInputsError(path, f"it holds one array, the model takes {len(ports)} inputs", hint=hint)
-        content = {ports[0].name: content}
+        if len(ports.needed) != 1:
+            hint = f"Name the arrays in an .npz: {ports.words}."
+            raise InvalidInputsError(path, f"it holds one array, the model takes {len(ports.needed)} inputs", hint=hint)
+        content = {ports.needed[0].name: content}
     yield from _samples(path, content, ports)
 
 
@@ -115,6 +158,8 @@ def _read(path: Path) -> Array | dict[str, Array]:
             raise ValueError(f"{odd!r} in it is no array")
         return {name: _native(array) for name, array in arrays.items()}
     except Exception as error:  # numpy and zipfile raise a dozen kinds
+        if is_out_of_memory(error):
+            raise NotEnoughMemoryError(f"read {path}") from error
         why = " ".join(str(error).split())[:200] or type(error).__name__
         if "pickle" in why:  # numpy's own advice is to let it run code
             why = "it holds Python objects, which only code in the file could make again"
@@ -127,7 +172,7 @@ _STARTS = (b"PK\x03\x04", b"PK\x05\x06", b"\x93NUMPY")
 
 def _check_kind(path: Path, hint: str) -> None:
     try:
-        with path.open("rb") as file:
+        with needing_memory(f"read {path}"), path.open("rb") as file:
             start = file.read(max(map(len, _STARTS)))
     except OSError as error:
         raise InvalidInputsError(path, f"cannot be read ({error.strerror})", hint=hint) from error
@@ -141,13 +186,13 @@ def _native(array: Array) -> Array:
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
-def _test_data_set(folder: Path, ports: Sequence[Port]) -> Iterator[GivenSample]:
+def _test_data_set(folder: Path, ports: Ports) -> Iterator[GivenSample]:
     import onnx
     from onnx import numpy_helper
 
     files = sorted(folder.glob("input_*.pb"), key=lambda file: (len(file.stem), file.stem))
     arrays: dict[str, Array] = {}
-    for port, file in zip(ports, files, strict=False):
+    for name, file in zip(ports.named, files, strict=False):
         tensor = onnx.TensorProto()
         try:
             tensor.ParseFromString(file.read_bytes())
@@ -155,19 +200,18 @@ def _test_data_set(folder: Path, ports: Sequence[Port]) -> Iterator[GivenSample]
         except Exception as error:  # protobuf and numpy raise a dozen kinds
             hint = "Inputs that are sequences or maps cannot be given."
             raise InvalidInputsError(file, "it holds no tensor", hint=hint) from error
-        arrays[tensor.name if tensor.name in {p.name for p in ports} else port.name] = array
+        arrays[tensor.name if tensor.name in ports.named else name] = array
     yield from _samples(folder, arrays, ports)
 
 
-def _samples(path: Path, arrays: Mapping[str, Array], ports: Sequence[Port]) -> Iterator[GivenSample]:
-    names = [port.name for port in ports]
-    if missing := [name for name in names if name not in arrays]:
-        hint = f"The model takes {', '.join(names)}; the file has {', '.join(arrays) or 'nothing'}."
+def _samples(path: Path, arrays: Mapping[str, Array], ports: Ports) -> Iterator[GivenSample]:
+    if missing := [port.name for port in ports.needed if port.name not in arrays]:
+        hint = f"The model takes {ports.words}; the file has {', '.join(arrays) or 'nothing'}."
         raise InvalidInputsError(path, f"no array for input {missing[0]!r}", hint=hint)
-    if extra := [name for name in arrays if name not in names]:
-        hint = f"The model takes {', '.join(names)}."
+    if extra := [name for name in arrays if name not in ports.named]:
+        hint = f"The model takes {ports.words}."
         raise InvalidInputsError(path, f"array {extra[0]!r} is no input of the model", hint=hint)
-    more = {port.name: _has_sample_axis(path, arrays[port.name], port) for port in ports}
+    more = {name: _has_sample_axis(path, array, ports.named[name]) for name, array in arrays.items()}
     counts = {len(arrays[name]) for name, stacked in more.items() if stacked}
     if not counts:
         yield GivenSample(path.name, dict(arrays))

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from fc2conv_cli.verification.runner import Port
 
+_FROZEN = " (if it was converted with --freeze-inputs, verify takes that option too)"
 
-def compare_inputs(ours: Sequence[Port], theirs: Sequence[Port]) -> list[str]:
-    """What is different about the converted model's inputs, in words."""
+
+def compare_inputs(ours: Sequence[Port], theirs: Sequence[Port], defaults: Collection[str] = ()) -> list[str]:
+    """What is different about the converted model's inputs, in words.
+
+    Args:
+        ours: Those of the original.
+        theirs: Those of the converted model.
+        defaults: Names of those of the original that have a default.
+    """
     known = {port.name: port for port in theirs}
-    found = [f"input {p.name!r} is missing from the converted model" for p in ours if p.name not in known]
+    found = [
+        f"input {p.name!r} is missing from the converted model{_FROZEN if p.name in defaults else ''}"
+        for p in ours
+        if p.name not in known
+    ]
     names = [port.name for port in ours]
     found.extend(f"input {p.name!r} is not in the original" for p in theirs if p.name not in names)
     for port in ours:

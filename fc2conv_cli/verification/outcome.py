@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from fc2conv_cli.verification.inputs import Sizes
@@ -20,6 +21,7 @@ class Outcome:
         differs: Whether the last sample did.
         stuck: Whether outputs sit on their bounds on smaller inputs, too.
         varied: The inputs with defaults that took other values.
+        overridden: In how many of the runs that were compared fc2conv gave such an input other values.
         read: The values of each input that looks something up.
     """
 
@@ -31,6 +33,7 @@ class Outcome:
     differs: bool = False
     stuck: bool = False
     varied: set[str] = field(default_factory=set)
+    overridden: Counter[str] = field(default_factory=Counter)
     read: dict[str, set[int]] = field(default_factory=dict)
 
     def add(self, other: Outcome) -> None:
@@ -38,6 +41,7 @@ class Outcome:
         self.cases.extend(other.cases)
         self.runs += other.runs
         self.varied |= other.varied
+        self.overridden += other.overridden
         self.failures.extend(other.failures)
         self.said = tuple(dict.fromkeys((*self.said, *other.said)))
         for name, values in other.read.items():

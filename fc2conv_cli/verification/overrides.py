@@ -58,6 +58,25 @@ def _drawn(port: Port, ends: Ends, rng: np.random.Generator) -> Array:
     return np.asarray(rng.uniform(low, high, shape)).astype(np.dtype(port.dtype))
 
 
+def overridden(counts: Mapping[str, int], runs: int) -> tuple[str, ...]:
+    """A sentence for those that took other values than their defaults in as many runs.
+
+    Args:
+        counts: In how many runs, by name.
+        runs: How many there were.
+    """
+    names: dict[int, list[str]] = {}
+    for name, count in counts.items():
+        names.setdefault(count, []).append(name)
+    return tuple(
+        f"{', '.join(map(repr, listed))} {_WERE[len(listed) > 1]} in {count} of the {runs} runs"
+        for count, listed in names.items()
+    )
+
+
+_WERE = ("was given other values than its default", "were given other values than their defaults")
+
+
 def unvaried(ports: Iterable[Port], theirs: Collection[str], varied: Collection[str]) -> tuple[str, ...]:
     """A sentence for each that both models have, and that was only compared at its default.
 

@@ -139,7 +139,9 @@ class _Pair:
         feeding = self.settings.feeding
         if feeding.data is not None:
             ports = known_ranks(reference.inputs, self.facts)
-            return [given.feeds for given in given_samples(feeding.data, ports)[: self.settings.samples]]
+            samples = given_samples(feeding.data, ports, reference.overridable)[: self.settings.samples]
+            # At the defaults of what has one: a layer alone knows no other weights.
+            return [{port.name: given.feeds[port.name] for port in ports} for given in samples]
         for cases in self._choices(reference):
             for limit in integer_limits(reference.inputs):
                 accepted: list[Feeds] = []

@@ -19,6 +19,7 @@ from onnx.reference.op_run import OpRun
 from onnx.reference.ops.op_conv import Conv as _Conv
 from onnx.reference.ops.op_dequantize_linear import DequantizeLinear_23
 
+from fc2conv_cli.memory import refuse_if_out_of_memory
 from fc2conv_cli.verification import contrib, shares
 from fc2conv_cli.verification.interface import agree, shape_text
 from fc2conv_cli.verification.runner import Port, RunError
@@ -101,6 +102,7 @@ class ReferenceRunner:
             proto = onnx.load(model) if isinstance(model, Path) else model
             self._evaluator = _Evaluator(proto)
         except Exception as error:  # whatever an operator raises
+            refuse_if_out_of_memory(error)
             raise RunError(_one_line(error)) from error
         initializers = {tensor.name for tensor in proto.graph.initializer}
         ports = [_port(value) for value in proto.graph.input]
@@ -127,6 +129,7 @@ class ReferenceRunner:
             with np.errstate(all="ignore"):
                 return dict(zip(names, self._evaluator.run(names, dict(feeds)), strict=True))
         except Exception as error:
+            refuse_if_out_of_memory(error)
             raise RunError(_one_line(error)) from error
 
 

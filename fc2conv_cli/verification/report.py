@@ -110,7 +110,7 @@ class OutputReport:
             return self.tolerance.atol
         at = self.worst.reference
         size = abs(at) if self.tolerance.elementwise and isinstance(at, float) else self.worst.max_reference
-        return self.tolerance.atol + self.tolerance.rtol * size
+        return self.tolerance.at(size)
 
 
 @dataclass(frozen=True)

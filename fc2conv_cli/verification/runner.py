@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
+from fc2conv_cli.memory import refuse_if_out_of_memory
+
 Array = npt.NDArray[np.generic]
 
 _DTYPES: dict[str, str] = {
@@ -84,6 +86,7 @@ class Runner:
 
         Raises:
             RunError: Onnxruntime cannot load it.
+            MemoryError: It does not fit into memory.
         """
         import onnxruntime as ort  # not needed by a conversion that is not verified
 
@@ -96,6 +99,7 @@ class Runner:
         try:
             self._session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises a class for each status, and plain RuntimeError
+            refuse_if_out_of_memory(error)
             raise RunError(_one_line(error)) from error
         self.inputs = tuple(map(_port, self._session.get_inputs()))
         self.overridable = tuple(map(_port, self._session.get_overridable_initializers()))
@@ -110,11 +114,13 @@ class Runner:
 
         Raises:
             RunError: The model does not take these inputs.
+            MemoryError: What it computes does not fit.
         """
         names = [port.name for port in self.outputs]
         try:
             return dict(zip(names, self._session.run(names, dict(feeds)), strict=True))
         except Exception as error:
+            refuse_if_out_of_memory(error)
             raise RunError(_one_line(error)) from error
 
 

@@ -19,7 +19,7 @@ from fc2conv_cli.verification.choices import Choices
 from fc2conv_cli.verification.facts import Facts
 from fc2conv_cli.verification.feeding import Feeding, Range
 from fc2conv_cli.verification.gathered import Compared, Gathered
-from fc2conv_cli.verification.given import given_samples
+from fc2conv_cli.verification.given import given_samples, refuse_folded
 from fc2conv_cli.verification.inputs import (
     Array,
     Place,
@@ -37,7 +37,7 @@ from fc2conv_cli.verification.inputs import (
 )
 from fc2conv_cli.verification.noise import movements
 from fc2conv_cli.verification.outcome import Outcome, sizes_text
-from fc2conv_cli.verification.overrides import overrides, unvaried
+from fc2conv_cli.verification.overrides import overridden, overrides, unvaried
 from fc2conv_cli.verification.rows import unread
 from fc2conv_cli.verification.runner import Model, Port, RunError
 from fc2conv_cli.verification.saturation import SMALLER
@@ -133,7 +133,8 @@ class Comparison:
         advice = "; a larger --samples reads more" if drawn else ""
         theirs = {port.name for port in self.candidate.overridable}
         fixed = unvaried(self.reference.overridable, theirs, outcome.varied)
-        outcome.said = (*outcome.said, *fixed, *unread(outcome.read, self.facts.tables, names, advice))
+        told = overridden(outcome.overridden, outcome.runs)
+        outcome.said = (*outcome.said, *told, *fixed, *unread(outcome.read, self.facts.tables, names, advice))
         return outcome
 
     def _run_all(self) -> Outcome:
@@ -172,7 +173,10 @@ class Comparison:
     def _run_given(self, path: Path) -> Outcome:
         """Each sample once, none may be refused. Noise is measured at the first of each shape."""
         outcome, seen = Outcome(), set()
-        for given in given_samples(path, known_ranks(self.reference.inputs, self.facts)):
+        theirs = {port.name for port in self.candidate.overridable}
+        for given in given_samples(path, known_ranks(self.reference.inputs, self.facts), self.reference.overridable):
+            given_defaults = given.feeds.keys() - {port.name for port in self.reference.inputs}
+            refuse_folded(path, given_defaults - theirs, self.names.candidate)
             shapes = tuple(array.shape for array in given.feeds.values())
             where, first = f" on {given.label}", shapes not in seen
             seen.add(shapes)
@@ -180,6 +184,7 @@ class Comparison:
             if not ran and outcome.refusals:
                 problem = f"{self.names.reference} does not run on {given.label}: {outcome.refusals[0][1]}"
                 raise InvalidInputsError(path, problem, hint="Give inputs that it takes.")
+            outcome.varied.update(given_defaults if ran else ())
             if ran and first:
                 self._run_overridden(given.feeds, {}, outcome, where)
         return outcome
@@ -274,6 +279,7 @@ class Comparison:
         for values in tried:
             if self._run_once({**feeds, **values}, sizes, outcome, where=where, optional=True):
                 outcome.varied.update(values)
+                outcome.overridden.update(list(values))
             if outcome.failures or outcome.varied.issuperset(tried[0]):
                 return
 

@@ -119,7 +119,7 @@ class Saturation:
             return None
         return (
             f"{100 * self.share:.0f} % of its elements are {self.low:.3g} or {self.high:.3g} in every run, or "
-            "nearly: a fault before that saturation may not show; give inputs like those in use (--inputs)"
+            "nearly: a fault before that saturation may not show"
         )
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from helpers import SAMPLES
@@ -21,6 +22,9 @@ def test_a_case_for_each_output_with_the_numbers(tmp_path: Path) -> None:
     assert f"max |delta| {worst.max_abs:.3g}, allowed" in case.message
     assert "(atol 1e-05 + rtol 1e-05 * max |ref|" in case.message
     assert case.details[0].startswith("at [")
+    assert not any("rtol needed" in line for line in case.details)  # it is no rounding
+    output = replace(report.outputs[0], excess=10.0)
+    (case,) = cases(replace(report, outputs=(output,)))
     assert case.details[1] == "rtol needed to pass: 0.51"  # rounded up, so that it is enough
     assert "DIFFERENT" in headline(report)
     assert not passed(report)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,42 @@ def test_an_output_that_differs_is_an_error(tmp_path: Path) -> None:
 def test_what_passed_is_one_notice(tmp_path: Path) -> None:
     (line,) = render(written(tmp_path)).splitlines()
     assert parsed(line)[0] == "notice"
+
+
+NOTES = (
+    "all values are 0, so this shows nothing",
+    "every value of every run is 0 or 1, so this shows little",
+    "NaN in both models at 100 % of the places",
+)
+
+
+@pytest.mark.parametrize("conversion", [False, True])
+def test_what_is_noted_of_an_output_that_passed(tmp_path: Path, conversion: bool) -> None:
+    report = written(tmp_path)
+    (output,) = report.verification.outputs
+    noted = replace(report.verification, outputs=(replace(output, notes=NOTES),))
+    shown = render(replace(report, verification=noted) if conversion else noted)
+    *notes, whole = [parsed(line) for line in shown.splitlines()]
+    title = {"title": f"fc2conv: outputs, {output.name}"}
+    assert notes == [
+        (kind, title, f"output {output.name!r}: {note}")
+        for kind, note in zip(("warning", "warning", "notice"), NOTES, strict=True)
+    ]
+    assert whole[0] == "notice"
+
+
+def test_what_is_noted_of_an_output_that_failed_stands_in_its_error(tmp_path: Path) -> None:
+    report = different(tmp_path)
+    shown = render(replace(report, outputs=tuple(replace(output, notes=NOTES) for output in report.outputs)))
+    first, whole = [parsed(line) for line in shown.splitlines()]
+    assert (first[0], whole[0]) == ("error", "error")
+    assert first[2].split("\n")[-3:] == list(NOTES)
+
+
+def test_a_note_of_a_comparison_that_shows_nothing_is_a_warning(tmp_path: Path) -> None:
+    shown = render(different(tmp_path, 1.0, atol=1e3))
+    assert [parsed(line)[0] for line in shown.splitlines()] == ["warning", "notice"]
+    assert "so this shows little" in shown
 
 
 def test_a_layer_that_stays_is_a_notice_or_under_strict_an_error(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ def test_one_test_case_an_output(tmp_path: Path) -> None:
     failure = case.find("failure")
     assert failure is not None
     assert "max |delta|" in str(failure.get("message"))
-    assert "rtol needed to pass: 0.51" in str(failure.text)
+    assert "original 5.019634, converted 7.529452" in str(failure.text)
 
 
 def test_what_passed_has_no_failure_and_the_counts_add_up(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from samples import by_layer, different, ill_conditioned, nothing_compared, with
 
 from fc2conv_cli.reports import words
 from fc2conv_cli.reports.formats import Format, render
+from fc2conv_cli.verification.report import VerifyReport
 
 PLAIN = {"width": None, "color": False}
 
@@ -75,7 +77,8 @@ def test_github_names_the_layer_in_an_annotation_of_its_own(wrong: Any, tmp_path
     lines = render(loose, Format.github, verbose=False, **PLAIN).splitlines()
     assert lines[0].startswith("::warning title=fc2conv%3A layer%2C MatMul2::first layer that diverges: ")
     assert "the outputs agree all the same" in lines[0]
-    assert lines[1].startswith("::notice ")
+    assert lines[1].startswith("::warning title=fc2conv%3A outputs%2C y::output 'y': all values are within atol")
+    assert lines[-1].startswith("::notice ")
 
 
 @pytest.mark.parametrize("output_format", [f for f in Format if f is not Format.json])
@@ -106,18 +109,42 @@ def test_the_verdict(tmp_path: Path) -> None:
     assert words.verdict(nothing).startswith("NOTHING COMPARED")
 
 
+def milder(report: VerifyReport, excess: float | None = 10.0) -> VerifyReport:
+    """The same, as if what differs were so many times the noise."""
+    return replace(report, outputs=tuple(replace(output, excess=excess) for output in report.outputs))
+
+
+@pytest.mark.parametrize("output_format", [f for f in Format if f is not Format.json])
+def test_a_tolerance_that_hides_a_fault_is_not_offered(tmp_path: Path, output_format: Format) -> None:
+    report = different(tmp_path, 1.0005)
+    assert report.outputs[0].excess is not None
+    assert report.outputs[0].excess > 16
+
+    def offered(shown: VerifyReport) -> bool:
+        text = plain(render(shown, output_format, verbose=False, **PLAIN))
+        return "would pass with --rtol" in text or "rtol needed to pass" in text
+
+    assert not offered(report)
+    assert offered(milder(report))
+    assert offered(milder(report, None))
+    assert json.loads(render(report, Format.json, verbose=False, **PLAIN))["outputs"][0]["rtol_to_pass"] > 1e-5
+
+
 def test_what_would_pass_is_enough_and_says_what_is_in_force(tmp_path: Path) -> None:
-    said = words.what_would_pass(different(tmp_path, 1.0005))
+    said = words.what_would_pass(milder(different(tmp_path, 1.0005)))
     assert re.fullmatch(r"all outputs would pass with --rtol 0\.000\d+; now it is 1e-05", said)
     assert different(tmp_path, 1.0005, rtol=float(said.split()[6].rstrip(";"))).passed
 
 
 def test_no_tolerance_is_offered_that_is_many_times_what_is_in_force(tmp_path: Path) -> None:
-    assert words.what_would_pass(different(tmp_path, 1.01)) == ""
-    assert words.what_would_pass(different(tmp_path, 1.01, rtol=1e-3)).startswith("all outputs would pass")
-    assert words.what_would_pass(different(tmp_path, 1.01, rtol=0.0, atol=1e-2)).startswith("all outputs would pass")
-    assert words.what_would_pass(different(tmp_path, 1.01, rtol=0.0, atol=0.0)) == ""
-    assert words.what_would_pass(different(tmp_path, 9.0)) == ""
+    def offered(factor: float, **settings: float) -> str:
+        return words.what_would_pass(milder(different(tmp_path, factor, **settings)))
+
+    assert offered(1.01) == ""
+    assert offered(1.01, rtol=1e-3).startswith("all outputs would pass")
+    assert offered(1.01, rtol=0.0, atol=1e-2).startswith("all outputs would pass")
+    assert offered(1.01, rtol=0.0, atol=0.0) == ""
+    assert offered(9.0) == ""
     assert words.what_would_pass(different(tmp_path, 1.0)) == ""
     assert float(words.rounded_up(0.123)) >= 0.123
     assert words.rounded_up(0.0) == "0"

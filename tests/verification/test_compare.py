@@ -13,6 +13,9 @@ from pairs import pair
 from test_fills import masked
 
 from fc2conv_cli import Settings, errors, verify
+from fc2conv_cli.reports.words import number, rounded_up
+from fc2conv_cli.verification.gathered import Gathered
+from fc2conv_cli.verification.runner import Port
 
 
 def test_another_order_of_outputs_or_inputs_fails(tmp_path: Path) -> None:
@@ -96,8 +99,9 @@ def test_the_rtol_that_is_suggested_is_enough_for_all_outputs(tmp_path: Path) ->
         return model(nodes, [value("x", [2, 4])], [value("a", [2, 3]), value("b", [2, 3])], constants)
 
     ours, theirs = two(1, 1), two(1.0001, 1.000313)
-    shown = str(pair(tmp_path, ours, theirs))
-    suggested = float(shown.split("would pass with --rtol ")[1].split()[0].rstrip(";"))
+    needed = pair(tmp_path, ours, theirs).rtol_to_pass
+    assert needed is not None
+    suggested = float(rounded_up(needed))
     assert pair(tmp_path, ours, theirs, rtol=suggested).passed
 
 
@@ -300,6 +304,17 @@ def test_a_fill_value_that_makes_the_tolerance_wide_is_said(tmp_path: Path) -> N
     report = pair(tmp_path, masked(w, -1e9), masked(-w, -1e9))
     assert any("passes only since a value of 1e+09 makes the tolerance 1e+04" in n for n in report.outputs[0].notes)
     assert pair(tmp_path, masked(w, -1e9), masked(w, -1e9)).outputs[0].notes == ()
+
+
+def test_the_tolerance_that_a_caution_tells_is_the_one_that_is_shown() -> None:
+    """Not that of a run in which the largest value was larger."""
+    gathered = Gathered(Port("y", "tensor(float)", (2,)), (None, 1e-3), False, "float32", noise=1e-7, inside=5.0)
+    gathered.add(np.float32([1, 0]), np.float32([1, 9e-4]), "")
+    gathered.add(np.float32([2.4, 0]), np.float32([2.4, 0]), "")
+    (caution,) = (note for note in gathered.notes if "makes the tolerance" in note)
+    assert gathered.report.largest == pytest.approx(2.4)
+    assert f"a value of 1 makes the tolerance {number(gathered.report.allowed)}, so this shows little" in caution
+    assert "--per-layer compares each layer" in caution
 
 
 def detector(class_weight: np.ndarray) -> onnx.ModelProto:

@@ -8,13 +8,16 @@ import numpy as np
 import onnx
 import pytest
 from helpers import INT64, model, random, save, value
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from pairs import pair
 
-from fc2conv_cli import convert, verify
+from fc2conv_cli import Settings, convert, verify
+from fc2conv_cli.errors import InvalidInputsError
 from fc2conv_cli.frontends.onnx_file import load
 from fc2conv_cli.verification.feeding import Feeding
-from fc2conv_cli.verification.overrides import can_vary, default_ranges, overrides, unvaried
+from fc2conv_cli.verification.given import given_samples
+from fc2conv_cli.verification.overrides import can_vary, default_ranges, overridden, overrides, unvaried
+from fc2conv_cli.verification.report import VerifyReport
 from fc2conv_cli.verification.runner import Port
 
 DEFAULTS = {"bias": np.float32([0.5, -2, 1]), "factor": np.float32(3), "zero": np.zeros(3, np.float32)}
@@ -46,7 +49,9 @@ def test_a_default_that_was_folded_is_found(tmp_path: Path, folded: str, given: 
     assert report.outputs[0].verdict == "different"
     right = pair(tmp_path, with_defaults(), with_defaults(), feeding=feeding)
     assert right.passed
-    assert right.notes == ()
+    told = "'bias', 'factor', 'zero' were given other values than their defaults in "
+    assert [note[: len(told)] for note in right.notes] == [told]
+    assert right.notes[0].endswith(f" of the {right.runs} runs")
 
 
 def shaped(dtype: int, array: np.ndarray, dims: list[int | str] | None = None) -> onnx.ModelProto:
@@ -109,7 +114,110 @@ def test_what_is_frozen_on_purpose_is_no_matter(tmp_path: Path) -> None:
     assert report.verification is not None
     assert not any("was not varied" in note for note in report.verification.notes)
     assert convert(source, tmp_path / "kept.onnx").passed
-    assert verify(source, tmp_path / "kept.onnx").notes == ()
+    (note,) = verify(source, tmp_path / "kept.onnx").notes
+    assert "were given other values than their defaults" in note
+    failures = verify(source, tmp_path / "out.onnx").failures
+    assert failures[0] == (
+        "input 'bias' is missing from the converted model (if it was converted with --freeze-inputs, verify takes that "
+        "option too)"
+    )
+    assert verify(source, tmp_path / "out.onnx", freeze_inputs=True).passed
+
+
+def seen(folder: Path, theirs: onnx.ModelProto | None = None, **arrays: np.ndarray) -> VerifyReport:
+    """A comparison on given inputs, as a user's file has them."""
+    np.savez(folder / "in.npz", **arrays)
+    ours = with_defaults()
+    return pair(folder, ours, theirs or ours, feeding=Feeding(folder / "in.npz"))
+
+
+def test_a_value_for_what_has_a_default_is_taken(tmp_path: Path) -> None:
+    x = random((2, 4))
+    report = seen(tmp_path, x=x, bias=np.float32([7, 8, 9]))
+    assert report.passed
+    assert report.notes == ("'bias', 'factor', 'zero' were given other values than their defaults in 1 of the 2 runs",)
+    output = report.outputs[0]
+    plain = 3 * (x @ random((4, 3)) + np.float32([7, 8, 9]))
+    assert output.largest is not None
+    assert output.largest >= np.abs(plain).max() * 0.999
+    wrong = seen(tmp_path, with_defaults(folded="bias"), x=x, bias=np.float32([7, 8, 9]))
+    assert wrong.outputs[0].verdict == "different"
+
+
+def test_a_value_for_what_cannot_be_made_up_counts_as_another_one(tmp_path: Path) -> None:
+    np.savez(tmp_path / "in.npz", x=random((2, 3)), k=np.array([1]))
+    proto = shaped(INT64, np.array([0]))
+    report = pair(tmp_path, proto, proto, feeding=Feeding(tmp_path / "in.npz"))
+    assert report.passed
+    assert report.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"bias": np.float32([1, 2])}, r"array 'bias' has shape \[2\], the input \[3\]"),
+        ({"bias": np.float64([1, 2, 3])}, "array 'bias' is float64, the input float32"),
+        (
+            {"w": random((4, 3))},
+            r"array 'w' is no input of the model\nThe model takes x; bias, factor, zero may be given",
+        ),
+    ],
+)
+def test_a_value_that_does_not_fit_is_refused(tmp_path: Path, arrays: dict[str, np.ndarray], message: str) -> None:
+    with pytest.raises(InvalidInputsError, match=message):
+        seen(tmp_path, x=random((2, 4)), **arrays)
+
+
+def test_samples_of_values_for_defaults(tmp_path: Path) -> None:
+    report = seen(tmp_path, x=np.stack([random((2, 4))] * 3), bias=random((3, 3)))
+    assert report.passed
+    assert report.runs == 4
+
+
+def test_layers_are_compared_at_the_defaults(tmp_path: Path) -> None:
+    source = save(with_defaults(), tmp_path / "m.onnx")
+    assert convert(source, tmp_path / "out.onnx").passed
+    np.savez(tmp_path / "in.npz", x=random((2, 4)), bias=random((3,)))
+    settings = Settings(feeding=Feeding(tmp_path / "in.npz"))
+    report = verify(source, tmp_path / "out.onnx", settings=settings, per_layer=True)
+    assert report.passed
+    assert report.per_layer is not None
+    assert report.per_layer.runs == 1
+    assert report.per_layer.agrees
+
+
+def test_a_value_for_what_was_frozen_is_refused(tmp_path: Path) -> None:
+    source = save(with_defaults(), tmp_path / "m.onnx")
+    np.savez(tmp_path / "in.npz", x=random((2, 4)), bias=random((3,)))
+    settings = Settings(feeding=Feeding(tmp_path / "in.npz"))
+    with pytest.raises(InvalidInputsError, match="array 'bias' is no input of the converted model\nLeave it out"):
+        convert(source, tmp_path / "out.onnx", freeze_inputs=True, settings=settings)
+    assert not (tmp_path / "out.onnx").exists()
+
+
+@pytest.mark.parametrize("kind", ["npy", "pb"])
+def test_values_for_defaults_in_a_folder(tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / ("test_data_set_0" if kind == "pb" else "given")
+    folder.mkdir()
+    for number, (name, array) in enumerate({"x": random((2, 4)), "bias": np.float32([7, 8, 9])}.items()):
+        if kind == "npy":
+            np.save(folder / f"{name}.npy", array)
+        else:
+            tensor = numpy_helper.from_array(array, name)
+            (folder / f"input_{number}.pb").write_bytes(tensor.SerializeToString())
+    ports = [Port("x", "tensor(float)", ("N", 4))]
+    defaults = [Port("factor", "tensor(float)", ()), Port("bias", "tensor(float)", (3,))]
+    (sample,) = given_samples(folder, ports, defaults)
+    assert sample.feeds.keys() == {"x", "bias"}
+    np.testing.assert_array_equal(sample.feeds["bias"], [7, 8, 9])
+
+
+def test_how_often_a_default_was_overridden() -> None:
+    assert overridden({"w1": 2, "b": 1, "c": 1}, 11) == (
+        "'w1' was given other values than its default in 2 of the 11 runs",
+        "'b', 'c' were given other values than their defaults in 1 of the 11 runs",
+    )
+    assert overridden({}, 11) == ()
 
 
 def test_other_values_lie_between_the_ends_of_the_defaults(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from fc2conv_cli.frontends.pytorch.contained import contained
 from fc2conv_cli.frontends.pytorch.faults import what_failed
 from fc2conv_cli.frontends.pytorch.network import Network
 from fc2conv_cli.frontends.pytorch.quiet import quiet
+from fc2conv_cli.memory import refuse_if_out_of_memory
 from fc2conv_cli.verification.runner import Port, RunError
 
 Array = npt.NDArray[Any]
@@ -80,6 +81,7 @@ class Eager:
             found = [leaf for leaf in self._call(leaves) if isinstance(leaf, self._wanted)]
             arrays = [_array(torch.as_tensor(leaf)) for leaf in found]
         except Exception as error:
+            refuse_if_out_of_memory(error)
             raise RunError(f"PyTorch: {what_failed(error)}") from error
         return dict(zip((port.name for port in self.outputs), arrays, strict=True))
 
